@@ -1,0 +1,57 @@
+using System.Net;
+
+namespace PooledTcp.Connections;
+
+/// <summary>
+/// The bytes of one connection and nothing else: a plain socket, TLS over one, or a fake in the unit tests.
+/// It knows no pool and no lease. <see cref="TcpConnection"/> guards it, so at most one receive and one send
+/// run at a time, and <see cref="TryPark"/> and <see cref="CheckIdle"/> never run beside either.
+/// </summary>
+internal abstract class Transport
+{
+    /// <summary>The local end as the kernel names it; null when unknown. IPv4-mapped addresses are folded to IPv4.</summary>
+    public abstract EndPoint? LocalEndPoint { get; }
+
+    /// <summary>The remote end that was dialed; null when unknown. IPv4-mapped addresses are folded to IPv4.</summary>
+    public abstract EndPoint? RemoteEndPoint { get; }
+
+    /// <summary>True when the peer's FIN or RST is known to the kernel. Costs a system call; for diagnosis, not for the rent path.</summary>
+    public abstract bool PeerClosed { get; }
+
+    /// <summary>Receives at least one byte, or 0 at the end of the stream.</summary>
+    public abstract ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken);
+
+    /// <summary>Sends the whole buffer.</summary>
+    public abstract ValueTask SendAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Called at return: false if bytes that were read from the kernel are left in our own buffers, so that the
+    /// next caller would get them. Looks at our buffers only: no system call.
+    /// </summary>
+    public abstract bool TryPark();
+
+    /// <summary>Called at rent, after a successful <see cref="TryPark"/>: is the connection still good? Never blocks.</summary>
+    public abstract IdleVerdict CheckIdle();
+
+    /// <summary>
+    /// Closes the connection; idempotent, never throws, never blocks. Ends a pending receive in such a way that
+    /// the close still sends FIN (tcp-facts section 2). Operations in flight end with an error.
+    /// </summary>
+    public abstract void Close();
+}
+
+/// <summary>What <see cref="Transport.CheckIdle"/> found.</summary>
+internal enum IdleVerdict
+{
+    /// <summary>Open, and nothing is waiting to be read.</summary>
+    Clean,
+
+    /// <summary>Bytes nobody asked for are waiting: the next caller would take them for a reply.</summary>
+    UnreadBytes,
+
+    /// <summary>The peer sent FIN (or TLS close_notify).</summary>
+    PeerClosed,
+
+    /// <summary>The peer sent RST, or the TLS layer failed.</summary>
+    Faulted,
+}
