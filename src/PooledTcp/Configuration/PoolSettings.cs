@@ -1,7 +1,6 @@
 using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
-using PooledTcp.Connections;
 
 namespace PooledTcp.Configuration;
 
@@ -45,12 +44,9 @@ internal sealed record PoolSettings
     /// <summary>Null when TLS is off.</summary>
     public required TlsSettings? Tls { get; init; }
 
-    /// <summary>What only code can set.</summary>
-    public EndpointHooks Hooks { get; init; } = EndpointHooks.None;
-
     /// <summary>True when connections made under <paramref name="other"/> may go on serving under these settings: only limits differ.</summary>
     public bool SharesConnectionsWith(PoolSettings other) =>
-        Address == other.Address && Socket == other.Socket && Tls == other.Tls && Hooks == other.Hooks;
+        Address == other.Address && Socket == other.Socket && Tls == other.Tls;
 }
 
 /// <summary>Socket options set on every dial.</summary>
@@ -73,19 +69,4 @@ internal sealed record TlsSettings
     public X509Certificate2Collection? ClientCertificates { get; init; }
 
     public RemoteCertificateValidationCallback? Validate { get; init; }
-}
-
-/// <summary>The hooks of an endpoint, already bound to the objects that implement them.</summary>
-internal sealed record EndpointHooks
-{
-    public static readonly EndpointHooks None = new();
-
-    /// <summary>Runs on each new connection inside the connect budget; what it returns becomes the lease's Session.</summary>
-    public Func<TcpConnection, CancellationToken, ValueTask<object?>>? Handshake { get; init; }
-
-    /// <summary>Runs before a connection goes idle; if it throws, the connection closes.</summary>
-    public Func<TcpConnection, CancellationToken, ValueTask>? Reset { get; init; }
-
-    /// <summary>Replaces the TCP connect; TLS and the handshake still run on the stream it returns.</summary>
-    public Func<TcpConnectContext, CancellationToken, ValueTask<Stream>>? Connect { get; init; }
 }

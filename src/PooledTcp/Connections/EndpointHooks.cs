@@ -1,0 +1,21 @@
+using System.Net.Sockets;
+
+namespace PooledTcp.Connections;
+
+/// <summary>What only code can set for an endpoint, bound to the objects that implement it. Fixed for the life of the client.</summary>
+internal sealed record EndpointHooks
+{
+    public static readonly EndpointHooks None = new();
+
+    /// <summary>Runs on each new connection inside the connect budget; what it returns becomes the lease's Session.</summary>
+    public Func<TcpConnection, CancellationToken, ValueTask<object?>>? Handshake { get; init; }
+
+    /// <summary>Runs before a connection goes idle; if it throws, the connection closes.</summary>
+    public Func<TcpConnection, CancellationToken, ValueTask>? Reset { get; init; }
+
+    /// <summary>
+    /// Replaces name resolution and connect (proxies, tests). It returns the raw connected socket, not a stream:
+    /// everything this library knows about liveness and closing it knows from the socket.
+    /// </summary>
+    public Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>? Connect { get; init; }
+}
