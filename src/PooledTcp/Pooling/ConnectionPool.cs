@@ -252,7 +252,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner
             return;
         }
 
-        if ((_detour & Detour.Waiters) != 0 && (!IsUsable(connection) || TryHandOver(connection)))
+        if ((_detour & Detour.Waiters) != Detour.None && (!IsUsable(connection) || TryHandOver(connection)))
         {
             return;
         }
@@ -270,7 +270,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner
     private void AfterPublish(TcpConnection connection)
     {
         _idle.Push(connection);
-        if ((_detour & Detour.ConcernsReturns) != 0)
+        if ((_detour & Detour.ConcernsReturns) != Detour.None)
         {
             ServeFromIdle();
         }
