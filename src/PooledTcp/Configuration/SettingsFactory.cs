@@ -49,8 +49,8 @@ internal static class SettingsFactory
         if (lines.Count > 0)
         {
             settings = null;
-            // The same section registered twice is bound twice, and told once.
-            faults = lines.Distinct(StringComparer.Ordinal).ToArray();
+            // The same section registered twice is bound twice, and told once. In order of their paths, whoever found them.
+            faults = lines.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToArray();
             return false;
         }
 
