@@ -23,6 +23,8 @@ internal sealed class SocketTransport : Transport
         _socket.SendAllAsync(buffer, cancellationToken);
 
     /// <summary>There are no buffers of ours.</summary>
+    public override bool NeedsParking => false;
+
     public override bool TryPark() => true;
 
     public override IdleVerdict CheckIdle()
