@@ -120,7 +120,7 @@ public sealed class SocketTransportTests
         client.Close();
 
         Assert.Equal(0, await server.ReceiveAsync(new byte[16], LoopbackSockets.Deadline()));
-        await Assert.ThrowsAnyAsync<Exception>(() => pending.AsTask());
+        await Assert.ThrowsAnyAsync<Exception>(() => pending.AsTask().WaitAsync(LoopbackSockets.Deadline()));
         server.Close();
     }
 

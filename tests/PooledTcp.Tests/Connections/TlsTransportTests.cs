@@ -129,6 +129,22 @@ public sealed class TlsTransportTests
     }
 
     [Theory]
+    [MemberData(nameof(Protocols))]
+    public async Task A_fin_inside_a_record_while_idle_is_the_peers_close(SslProtocols protocol)
+    {
+        var (client, socket, server) = await ParkedAsync(protocol, used: true);
+        await using (server)
+        {
+            byte[] record = await server.EncryptAsync(Message);
+            await server.SendRawAsync(record.AsMemory(0, 9));
+            server.Socket.Shutdown(SocketShutdown.Send);
+            await LoopbackSockets.Until(() => socket.Available == 9 && client.PeerClosed);
+            Assert.Equal(IdleVerdict.PeerClosed, client.CheckIdle());
+            client.Close();
+        }
+    }
+
+    [Theory]
     [InlineData(SslProtocols.Tls12, 1)]
     [InlineData(SslProtocols.Tls12, 20)]
     [InlineData(SslProtocols.Tls13, 3)]
@@ -252,7 +268,8 @@ public sealed class TlsTransportTests
 
             await cancellation.CancelAsync();
 
-            var error = await Assert.ThrowsAsync<OperationCanceledException>(() => receive.AsTask());
+            var error = await Assert.ThrowsAsync<OperationCanceledException>(
+                () => receive.AsTask().WaitAsync(LoopbackSockets.Deadline()));
             Assert.Equal(cancellation.Token, error.CancellationToken);
             client.Close();
         }
@@ -349,7 +366,7 @@ public sealed class TlsTransportTests
             ValueTask<int> pending = client.ReceiveAsync(new byte[16], LoopbackSockets.Deadline());
             Assert.False(pending.IsCompleted);
             client.Close();
-            await Assert.ThrowsAnyAsync<Exception>(() => pending.AsTask());
+            await Assert.ThrowsAnyAsync<Exception>(() => pending.AsTask().WaitAsync(LoopbackSockets.Deadline()));
             Assert.Equal(0, await server.Ssl.ReadAsync(new byte[16], LoopbackSockets.Deadline()));
         }
     }
@@ -376,9 +393,10 @@ public sealed class TlsTransportTests
                     _ = client.CheckIdle();
                 }
 
-                await Assert.ThrowsAnyAsync<Exception>(() => client.ReceiveAsync(new byte[16], LoopbackSockets.Deadline()).AsTask());
+                CancellationToken deadline = LoopbackSockets.Deadline();
+                await Assert.ThrowsAnyAsync<Exception>(() => client.ReceiveAsync(new byte[16], deadline).AsTask());
                 await close;
-                Assert.False(LoopbackSockets.Deadline().IsCancellationRequested);
+                Assert.False(deadline.IsCancellationRequested);
             }
         }
     }
