@@ -25,8 +25,6 @@ internal sealed class SocketTransport : Transport
     public override bool NeedsParking => false;
 
     /// <summary>There are no buffers of ours.</summary>
-    public override bool NeedsParking => false;
-
     public override bool TryPark() => true;
 
     public override IdleVerdict CheckIdle()

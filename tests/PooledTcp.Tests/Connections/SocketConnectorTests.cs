@@ -47,20 +47,24 @@ public sealed class SocketConnectorTests
         client.Close();
     }
 
-    [Fact]
-    public async Task Dials_unix_sockets_which_have_none_of_the_tcp_options()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Dials_unix_sockets_which_have_none_of_the_tcp_options(bool isAbstract)
     {
         Assert.SkipUnless(Socket.OSSupportsUnixDomainSockets, "no unix sockets here");
-        string path = Path.Combine(Path.GetTempPath(), $"pooledtcp-{Guid.NewGuid():N}.sock");
+        Assert.SkipUnless(OperatingSystem.IsLinux() || !isAbstract, "abstract names are Linux's");
+        string name = $"pooledtcp-{Guid.NewGuid():N}";
+        EndpointAddress address = EndpointAddress.Parse(isAbstract ? $"unix:@{name}" : $"unix:{Path.Combine(Path.GetTempPath(), name)}");
         try
         {
             using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-            listener.Bind(new UnixDomainSocketEndPoint(path));
+            listener.Bind(address.ToEndPoint());
             listener.Listen();
-            Transport client = await Connector.ConnectAsync(TestSettings.For(path, 0, isUnix: true), LoopbackSockets.Deadline());
+            Transport client = await Connector.ConnectAsync(TestSettings.For(address.Host, 0, isUnix: true), LoopbackSockets.Deadline());
             using Socket server = await listener.AcceptAsync(LoopbackSockets.Deadline());
 
-            Assert.Equal(path, client.RemoteEndPoint!.ToString());
+            Assert.Equal(address.Host, client.RemoteEndPoint!.ToString());
             await RoundTripAsync(client, server);
             Assert.Equal(IdleVerdict.Clean, client.CheckIdle());
             Assert.False(client.PeerClosed);
@@ -72,7 +76,7 @@ public sealed class SocketConnectorTests
         }
         finally
         {
-            File.Delete(path);
+            File.Delete(address.Host);
         }
     }
 
@@ -182,7 +186,8 @@ public sealed class SocketConnectorTests
 
         Transport client = await connector.ConnectAsync(TestSettings.For("far.away", 6379), LoopbackSockets.Deadline());
 
-        Assert.Equal(("cache", "far.away", 6379), (seen!.EndpointName, seen.Host, seen.Port));
+        Assert.Equal("cache", seen!.PoolName);
+        Assert.Equal(new DnsEndPoint("far.away", 6379), seen.EndPoint);
         await RoundTripAsync(client, server);
         client.Close();
     }
@@ -211,7 +216,7 @@ public sealed class SocketConnectorTests
         var connector = new SocketConnector("cache", async (context, cancellationToken) =>
         {
             captured = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            await captured.ConnectAsync(context.Host, context.Port, cancellationToken);
+            await captured.ConnectAsync(context.EndPoint, cancellationToken);
             return captured;
         });
         return (connector, () => captured!);
