@@ -89,7 +89,7 @@ return faults.Count == 0 ? 0 : 1;
 ZipArchive? Open(string where, string name, string extension)
 {
     // Name.Version.nupkg: the digit keeps PooledTcp from finding PooledTcp.AspNetCore.
-    var found = Directory.GetFiles(where, $"{name}.*{extension}")
+    var found = (Directory.Exists(where) ? Directory.GetFiles(where, $"{name}.*{extension}") : [])
         .Where(path => char.IsAsciiDigit(Path.GetFileName(path)[name.Length + 1]))
         .ToArray();
     if (found.Length == 1)
