@@ -5,7 +5,7 @@
 #
 #   --install   first install the real servers and tools some tests need (apt-get, root or sudo);
 #               then a test that skips is a failure. CI=true means the same.
-#   --coverage  also write one Cobertura file per test project to artifacts/coverage.
+#   --coverage  also write one Cobertura file per test project to artifacts/tests.
 #
 # Without --install a test whose server or privilege is missing skips and says what it misses.
 set -euo pipefail
@@ -54,24 +54,30 @@ fi
 
 dotnet build PooledTcp.sln --configuration "$configuration" --nologo --verbosity quiet
 
+# The names in here are random: what an earlier run left would be read again.
+results=artifacts/tests
+rm -rf "$results"
+mkdir -p "$results"
+
 # One test project at a time: side by side they would fight for cores and ports and time each other out.
-# --timeout ends a project that hangs, with its tests named, before any outer limit does.
+# A project in which no test ends for three minutes is stopped, and the log says which ones were running.
 arguments=(
     --solution PooledTcp.sln --configuration "$configuration" --no-build
-    --max-parallel-test-modules 1 --no-ansi --no-progress
-    --timeout 10m
+    --max-parallel-test-modules 1 --no-ansi --no-progress --results-directory "$results"
+    --hangdump --hangdump-timeout 3m --hangdump-type None
 )
 [[ $install == true ]] && arguments+=(--fail-skips on)
-if [[ $coverage == true ]]; then
-    # The files have random names: what an earlier run left would be counted again.
-    rm -rf artifacts/coverage
-    arguments+=(--results-directory artifacts/coverage --coverage --coverage-output-format cobertura)
-fi
+[[ $coverage == true ]] && arguments+=(--coverage --coverage-output-format cobertura)
 
-mkdir -p artifacts
-log=artifacts/test.log
+log=$results/output.log
 status=0
 dotnet test "${arguments[@]}" "${extra[@]}" 2>&1 | tee "$log" || status=$?
+
+for hang in "$results"/*_hang.log; do
+    [[ -e $hang ]] || continue
+    echo "Hung, and stopped: $hang"
+    cat "$hang"
+done
 
 count() {
     sed -n "/^Test run summary:/,\$ s/^  $1: \([0-9][0-9]*\)\$/\1/p" "$log" | tail -n 1
@@ -81,6 +87,9 @@ total=$(count total)
 if [[ -z $total ]]; then
     echo "Tests: the run ended without a summary (exit code $status)"
     exit $((status == 0 ? 1 : status))
+fi
+if [[ $status -ne 0 && $(count failed) -eq 0 ]]; then
+    echo "No test failed, but the run did: exit code $status"
 fi
 echo "Tests: $total run, $(count succeeded) passed, $(count failed) failed, $(count skipped) skipped"
 exit "$status"
