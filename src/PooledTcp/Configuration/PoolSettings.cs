@@ -1,7 +1,3 @@
-using System.Net.Security;
-using System.Security.Authentication;
-using System.Security.Cryptography.X509Certificates;
-
 namespace PooledTcp.Configuration;
 
 /// <summary>
@@ -31,7 +27,7 @@ internal sealed record PoolSettings
     /// <summary>May be <see cref="Timeout.InfiniteTimeSpan"/>.</summary>
     public required TimeSpan Lifetime { get; init; }
 
-    /// <summary>0 to 1: the share of <see cref="Lifetime"/> that is taken off at random.</summary>
+    /// <summary>0 to 0.5: the largest share of <see cref="Lifetime"/> that is taken off at random.</summary>
     public required double LifetimeJitter { get; init; }
 
     /// <summary><see cref="int.MaxValue"/> when there is no limit.</summary>
@@ -49,24 +45,6 @@ internal sealed record PoolSettings
         Address == other.Address && Socket == other.Socket && Tls == other.Tls;
 }
 
-/// <summary>Socket options set on every dial.</summary>
+/// <summary>Socket options set on every dial. A <see cref="UserTimeout"/> of zero is left to the kernel.</summary>
 internal sealed record SocketSettings(
     bool NoDelay, TimeSpan KeepAliveTime, TimeSpan KeepAliveInterval, int KeepAliveCount, TimeSpan UserTimeout);
-
-/// <summary>TLS as configured; part of the key, since two identities never share a connection.</summary>
-internal sealed record TlsSettings
-{
-    /// <summary>The name sent as SNI and verified against the certificate.</summary>
-    public required string TargetHost { get; init; }
-
-    public required SslProtocols Protocols { get; init; }
-
-    /// <summary>ALPN, in order of preference; joined by commas so that records compare by value.</summary>
-    public string ApplicationProtocols { get; init; } = "";
-
-    public X509RevocationMode RevocationMode { get; init; }
-
-    public X509Certificate2Collection? ClientCertificates { get; init; }
-
-    public RemoteCertificateValidationCallback? Validate { get; init; }
-}

@@ -1,0 +1,85 @@
+using System.Collections.Frozen;
+
+namespace PooledTcp.Configuration;
+
+/// <summary>One valid, immutable snapshot of all settings of a client. Compared by value, endpoint by endpoint.</summary>
+internal sealed class ClientSettings : IEquatable<ClientSettings>
+{
+    private readonly PoolSettings _adHoc;
+
+    /// <param name="adHoc">
+    /// What ad hoc pools run on; its address is a placeholder, and so is its TLS target unless one is configured.
+    /// </param>
+    /// <param name="endpoints">Configured endpoints; names ignore case.</param>
+    /// <param name="path">Where the settings come from, for messages.</param>
+    public ClientSettings(PoolSettings adHoc, FrozenDictionary<string, PoolSettings> endpoints, string path)
+    {
+        _adHoc = adHoc;
+        Path = path;
+        Endpoints = endpoints;
+    }
+
+    /// <summary>Where the settings come from, for messages.</summary>
+    public string Path { get; }
+
+    /// <summary>Configured endpoints; names ignore case.</summary>
+    public IReadOnlyDictionary<string, PoolSettings> Endpoints { get; }
+
+    /// <summary>Settings of a configured endpoint.</summary>
+    /// <exception cref="ArgumentException">No endpoint has that name; the message lists those there are.</exception>
+    public PoolSettings GetEndpoint(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        if (Endpoints.TryGetValue(name, out var settings))
+        {
+            return settings;
+        }
+
+        var known = Endpoints.Count == 0
+            ? "none"
+            : string.Join(", ", Endpoints.Keys.Order(StringComparer.OrdinalIgnoreCase));
+        throw new ArgumentException(
+            $"No endpoint \"{name}\" is configured under {Path}:Endpoints. Configured: {known}.", nameof(name));
+    }
+
+    /// <summary>The defaults, for an endpoint that is not configured by name.</summary>
+    /// <exception cref="ArgumentException">TLS is on by default, and a unix socket has no name to verify.</exception>
+    public PoolSettings ForAdHoc(EndpointAddress address)
+    {
+        ArgumentNullException.ThrowIfNull(address);
+        var tls = _adHoc.Tls;
+        if (tls is { TargetHost: "" })
+        {
+            tls = tls with
+            {
+                TargetHost = TlsSettingsFactory.TargetHostOf(address) ?? throw new ArgumentException(
+                    $"{Path}:Defaults:Tls:TargetHost is required to speak TLS with {address}: a unix socket has no host name to verify.",
+                    nameof(address)),
+            };
+        }
+
+        return _adHoc with { Address = address, Tls = tls };
+    }
+
+    public bool Equals(ClientSettings? other)
+    {
+        if (other is null || Endpoints.Count != other.Endpoints.Count || _adHoc != other._adHoc)
+        {
+            return false;
+        }
+
+        foreach (var (name, settings) in Endpoints)
+        {
+            if (!other.Endpoints.TryGetValue(name, out var others) || settings != others)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    public override bool Equals(object? obj) => Equals(obj as ClientSettings);
+
+    public override int GetHashCode() => HashCode.Combine(_adHoc, Endpoints.Count);
+}

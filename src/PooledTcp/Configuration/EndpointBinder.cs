@@ -1,0 +1,75 @@
+using Microsoft.Extensions.Configuration;
+
+namespace PooledTcp.Configuration;
+
+/// <summary>
+/// The settings of an endpoint as configuration spells them. A whole-object <c>Bind</c> stops at the first value that it
+/// cannot convert and appends to lists; here every setting is bound by itself, so that all faults are seen.
+/// </summary>
+internal static class EndpointBinder
+{
+    private static readonly Setters<TcpEndpointOptions> Endpoint = new()
+    {
+        [nameof(TcpEndpointOptions.Address)] = static (o, r) => o.Address = r.Text(),
+        [nameof(TcpEndpointOptions.MaxConnections)] = static (o, r) => o.MaxConnections = r.Whole(o.MaxConnections),
+        [nameof(TcpEndpointOptions.MinIdleConnections)] = static (o, r) => o.MinIdleConnections = r.Whole(o.MinIdleConnections),
+        [nameof(TcpEndpointOptions.MaxConnecting)] = static (o, r) => o.MaxConnecting = r.Whole(o.MaxConnecting),
+        [nameof(TcpEndpointOptions.MaxWaiters)] = static (o, r) => o.MaxWaiters = r.Whole(o.MaxWaiters),
+        [nameof(TcpEndpointOptions.RentTimeout)] = static (o, r) => o.RentTimeout = r.TimeOrInfinite(o.RentTimeout),
+        [nameof(TcpEndpointOptions.ConnectTimeout)] = static (o, r) => o.ConnectTimeout = r.Time(o.ConnectTimeout),
+        [nameof(TcpEndpointOptions.IdleTimeout)] = static (o, r) => o.IdleTimeout = r.TimeOrInfinite(o.IdleTimeout),
+        [nameof(TcpEndpointOptions.Lifetime)] = static (o, r) => o.Lifetime = r.TimeOrInfinite(o.Lifetime),
+        [nameof(TcpEndpointOptions.LifetimeJitter)] = static (o, r) => o.LifetimeJitter = r.Fraction(o.LifetimeJitter),
+        [nameof(TcpEndpointOptions.MaxUses)] = static (o, r) => o.MaxUses = r.WholeOrNull(o.MaxUses),
+        [nameof(TcpEndpointOptions.AllowOneWay)] = static (o, r) => o.AllowOneWay = r.Switch(o.AllowOneWay),
+        [nameof(TcpEndpointOptions.NoDelay)] = static (o, r) => o.NoDelay = r.Switch(o.NoDelay),
+        [nameof(TcpEndpointOptions.UserTimeout)] = static (o, r) => o.UserTimeout = r.Time(o.UserTimeout),
+        [nameof(TcpEndpointOptions.KeepAlive)] = static (o, r) => Bind(r.Section, o.KeepAlive, KeepAlive!, r.Faults),
+        [nameof(TcpEndpointOptions.Tls)] = static (o, r) => Bind(r.Section, o.Tls, Tls!, r.Faults),
+    };
+
+    private static readonly Setters<TcpKeepAliveOptions> KeepAlive = new()
+    {
+        [nameof(TcpKeepAliveOptions.Time)] = static (o, r) => o.Time = r.Time(o.Time),
+        [nameof(TcpKeepAliveOptions.Interval)] = static (o, r) => o.Interval = r.Time(o.Interval),
+        [nameof(TcpKeepAliveOptions.Count)] = static (o, r) => o.Count = r.Whole(o.Count),
+    };
+
+    private static readonly Setters<TcpTlsOptions> Tls = new()
+    {
+        [nameof(TcpTlsOptions.Enabled)] = static (o, r) => o.Enabled = r.Switch(o.Enabled),
+        [nameof(TcpTlsOptions.TargetHost)] = static (o, r) => o.TargetHost = r.Text(),
+        [nameof(TcpTlsOptions.Protocols)] = static (o, r) => o.Protocols = r.Protocols(o.Protocols),
+        [nameof(TcpTlsOptions.ApplicationProtocols)] = static (o, r) => r.List(o.ApplicationProtocols),
+        [nameof(TcpTlsOptions.CheckRevocation)] = static (o, r) => o.CheckRevocation = r.Switch(o.CheckRevocation),
+        [nameof(TcpTlsOptions.ClientCertificatePath)] = static (o, r) => o.ClientCertificatePath = r.Text(),
+        [nameof(TcpTlsOptions.ClientCertificateKeyPath)] = static (o, r) => o.ClientCertificateKeyPath = r.Text(),
+        [nameof(TcpTlsOptions.ClientCertificatePassword)] = static (o, r) => o.ClientCertificatePassword = r.Text(),
+    };
+
+    /// <summary>Every setting that configuration knows, with its path below the endpoint.</summary>
+    public static IEnumerable<string> Paths =>
+        Endpoint.Keys.Where(static key => key is not (nameof(TcpEndpointOptions.KeepAlive) or nameof(TcpEndpointOptions.Tls)))
+            .Concat(KeepAlive.Keys.Select(static key => $"{nameof(TcpEndpointOptions.KeepAlive)}:{key}"))
+            .Concat(Tls.Keys.Select(static key => $"{nameof(TcpEndpointOptions.Tls)}:{key}"));
+
+    public static void Bind(IConfigurationSection section, TcpEndpointOptions options, List<string> faults) =>
+        Bind(section, options, Endpoint, faults);
+
+    private static void Bind<T>(IConfigurationSection section, T options, Setters<T> setters, List<string> faults)
+    {
+        foreach (var child in SettingReader.ChildrenOf(section, setters.Keys, faults))
+        {
+            if (setters.TryGetValue(child.Key, out var set))
+            {
+                set(options, new SettingReader(child, faults));
+            }
+            else
+            {
+                faults.Add(SettingReader.Unknown(child, setters.Keys));
+            }
+        }
+    }
+
+    private sealed class Setters<T>() : Dictionary<string, Action<T, SettingReader>>(StringComparer.OrdinalIgnoreCase);
+}

@@ -1,0 +1,18 @@
+using PooledTcp.Connections;
+
+namespace PooledTcp.Configuration;
+
+/// <summary>One registered hook: to which endpoint, and how it is added to the others. Among equals the last wins.</summary>
+internal sealed record EndpointHook(string EndpointName, Func<EndpointHooks, IServiceProvider, EndpointHooks> Add)
+{
+    public static IReadOnlyDictionary<string, EndpointHooks> Collect(IEnumerable<EndpointHook> hooks, IServiceProvider services)
+    {
+        var byName = new Dictionary<string, EndpointHooks>(StringComparer.OrdinalIgnoreCase);
+        foreach (var hook in hooks)
+        {
+            byName[hook.EndpointName] = hook.Add(byName.GetValueOrDefault(hook.EndpointName, EndpointHooks.None), services);
+        }
+
+        return byName;
+    }
+}

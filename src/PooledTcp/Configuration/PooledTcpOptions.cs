@@ -1,0 +1,61 @@
+namespace PooledTcp;
+
+/// <summary>
+/// Settings of a <see cref="PooledTcpClient"/>: what every endpoint starts from, and the endpoints by name.
+/// In appsettings this is the section <c>PooledTcp</c>, with <c>Defaults</c> and <c>Endpoints:&lt;name&gt;</c> in it.
+/// </summary>
+/// <remarks>
+/// The client takes a copy when it is made, so later changes to this object change nothing; a reload of the
+/// configuration section does. Faults are reported all together, in one
+/// <see cref="Microsoft.Extensions.Options.OptionsValidationException"/>.
+/// </remarks>
+public sealed class PooledTcpOptions
+{
+    internal const string DefaultPath = "PooledTcp";
+
+    /// <summary>
+    /// What endpoints start from, and what pools of ad hoc endpoints run on.
+    /// <see cref="TcpEndpointOptions.Address"/> belongs to an endpoint and is refused here;
+    /// <see cref="TcpEndpointOptions.MinIdleConnections"/> does not apply to ad hoc pools, which remove themselves when unused.
+    /// </summary>
+    public TcpEndpointOptions Defaults { get; } = new();
+
+    /// <summary>
+    /// Endpoints by name; names ignore case. An object put here directly does not inherit from <see cref="Defaults"/>:
+    /// <see cref="AddEndpoint"/> does.
+    /// </summary>
+    public IDictionary<string, TcpEndpointOptions> Endpoints { get; } =
+        new Dictionary<string, TcpEndpointOptions>(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>Where these settings come from, for the path in front of every fault.</summary>
+    internal string ConfigurationPath { get; set; } = DefaultPath;
+
+    /// <summary>What could not be bound. Kept here so that it is reported in one message with what the ranges refuse.</summary>
+    internal List<string> BindingFaults { get; } = [];
+
+    /// <summary>Adds an endpoint, or goes on with the one of that name.</summary>
+    /// <param name="name">Its name. Not empty, no <c>:</c>, no surrounding space; case is ignored.</param>
+    /// <param name="configure">
+    /// Gets the endpoint that is there already, or else a copy of <see cref="Defaults"/> as they are now:
+    /// set the defaults first.
+    /// </param>
+    /// <returns>These options.</returns>
+    public PooledTcpOptions AddEndpoint(string name, Action<TcpEndpointOptions> configure)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        ArgumentNullException.ThrowIfNull(configure);
+        configure(GetOrAdd(name));
+        return this;
+    }
+
+    internal TcpEndpointOptions GetOrAdd(string name)
+    {
+        if (!Endpoints.TryGetValue(name, out var endpoint))
+        {
+            endpoint = Defaults.Clone();
+            Endpoints.Add(name, endpoint);
+        }
+
+        return endpoint;
+    }
+}

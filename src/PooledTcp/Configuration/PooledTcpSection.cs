@@ -1,0 +1,39 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Options;
+
+namespace PooledTcp.Configuration;
+
+/// <summary>
+/// Binds one configuration section onto the options: defaults first, then each endpoint over a copy of them. It throws
+/// nothing: what cannot be bound joins the faults that validation finds.
+/// </summary>
+internal sealed class PooledTcpSection(IConfigurationSection section) : IConfigureOptions<PooledTcpOptions>
+{
+    private const string Defaults = nameof(PooledTcpOptions.Defaults);
+    private const string Endpoints = nameof(PooledTcpOptions.Endpoints);
+    private static readonly string[] Known = [Defaults, Endpoints];
+
+    public string Path => section.Path;
+
+    /// <summary>False when nothing is in it: removed, or its file was emptied.</summary>
+    public bool HasContent => section.GetChildren().Any();
+
+    public void Configure(PooledTcpOptions options)
+    {
+        options.ConfigurationPath = section.Path;
+        var faults = options.BindingFaults;
+        foreach (var child in SettingReader.ChildrenOf(section, Known, faults))
+        {
+            if (!Known.Contains(child.Key, StringComparer.OrdinalIgnoreCase))
+            {
+                faults.Add(SettingReader.Unknown(child, Known));
+            }
+        }
+
+        EndpointBinder.Bind(section.GetSection(Defaults), options.Defaults, faults);
+        foreach (var endpoint in SettingReader.ChildrenOf(section.GetSection(Endpoints), ["<name>"], faults))
+        {
+            EndpointBinder.Bind(endpoint, options.GetOrAdd(endpoint.Key), faults);
+        }
+    }
+}

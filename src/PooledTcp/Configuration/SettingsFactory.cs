@@ -1,0 +1,91 @@
+using System.Collections.Frozen;
+using System.Diagnostics.CodeAnalysis;
+using Microsoft.Extensions.Options;
+
+namespace PooledTcp.Configuration;
+
+/// <summary>
+/// The one way from options to settings: with or without dependency injection, at start and on reload. It collects
+/// every fault before it gives up, so that a file is corrected in one round.
+/// </summary>
+internal static class SettingsFactory
+{
+    /// <exception cref="OptionsValidationException">Some settings are not valid; the message has a line for each.</exception>
+    public static ClientSettings Create(PooledTcpOptions options) =>
+        TryCreate(options, out var settings, out var faults) ? settings : throw new InvalidSettingsException(faults);
+
+    public static bool TryCreate(
+        PooledTcpOptions options,
+        [NotNullWhen(true)] out ClientSettings? settings,
+        [NotNullWhen(false)] out IReadOnlyCollection<string>? faults)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var path = options.ConfigurationPath;
+        var lines = new List<string>(options.BindingFaults);
+
+        var ofDefaults = new SettingFaults();
+        var defaults = EndpointSettingsFactory.Create(options.Defaults, isDefaults: true, ofDefaults);
+        lines.AddRange(ofDefaults.Lines($"{path}:Defaults"));
+
+        var endpoints = new Dictionary<string, PoolSettings>(StringComparer.OrdinalIgnoreCase);
+        foreach (var (name, endpoint) in options.Endpoints.OrderBy(static e => e.Key, StringComparer.OrdinalIgnoreCase))
+        {
+            if (NameFault(name) is { } nameFault)
+            {
+                lines.Add($"{path}:Endpoints: \"{name}\" {nameFault}");
+            }
+
+            if (endpoint is null)
+            {
+                lines.Add($"{path}:Endpoints:{name}: is null.");
+                continue;
+            }
+
+            var ofEndpoint = new SettingFaults(inherited: ofDefaults);
+            endpoints[name] = EndpointSettingsFactory.Create(endpoint, isDefaults: false, ofEndpoint);
+            lines.AddRange(ofEndpoint.Lines($"{path}:Endpoints:{name}"));
+        }
+
+        if (lines.Count > 0)
+        {
+            settings = null;
+            // The same section registered twice is bound twice, and told once.
+            faults = lines.Distinct(StringComparer.Ordinal).ToArray();
+            return false;
+        }
+
+        settings = new ClientSettings(
+            // Kept connections would keep an unused ad hoc pool alive for ever.
+            defaults with { MinIdleConnections = 0 },
+            endpoints.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase),
+            path);
+        faults = null;
+        return true;
+    }
+
+    private static string? NameFault(string name)
+    {
+        if (string.IsNullOrWhiteSpace(name))
+        {
+            return "is no name for an endpoint: it is empty.";
+        }
+
+        if (name.Contains(':', StringComparison.Ordinal))
+        {
+            return "is no name for an endpoint: a colon separates the parts of a configuration path.";
+        }
+
+        return name.Any(char.IsControl) || char.IsWhiteSpace(name[0]) || char.IsWhiteSpace(name[^1])
+            ? "is no name for an endpoint: it has a control character or a space around it."
+            : null;
+    }
+}
+
+/// <summary>The same rules for whoever asks for <see cref="IOptions{TOptions}"/>, together with the user's own validators.</summary>
+internal sealed class PooledTcpOptionsValidator : IValidateOptions<PooledTcpOptions>
+{
+    public ValidateOptionsResult Validate(string? name, PooledTcpOptions options) =>
+        SettingsFactory.TryCreate(options, out _, out var faults)
+            ? ValidateOptionsResult.Success
+            : ValidateOptionsResult.Fail(faults);
+}

@@ -1,0 +1,59 @@
+using System.Net.Security;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
+
+namespace PooledTcp.Configuration;
+
+/// <summary>TLS as configured; part of the key, since two identities never share a connection.</summary>
+internal sealed record TlsSettings
+{
+    /// <summary>The name sent as SNI and verified against the certificate.</summary>
+    public required string TargetHost { get; init; }
+
+    public required SslProtocols Protocols { get; init; }
+
+    /// <summary>ALPN, in order of preference; joined by commas so that records compare by value.</summary>
+    public string ApplicationProtocols { get; init; } = "";
+
+    public X509RevocationMode RevocationMode { get; init; }
+
+    /// <summary>Null when there is none. Never changed after it is set here.</summary>
+    public X509Certificate2Collection? ClientCertificates { get; init; }
+
+    public RemoteCertificateValidationCallback? Validate { get; init; }
+
+    // A file read again is a new collection: only the certificates' bytes tell whether the identity is another one.
+    public bool Equals(TlsSettings? other) =>
+        other is not null
+        && string.Equals(TargetHost, other.TargetHost, StringComparison.Ordinal)
+        && Protocols == other.Protocols
+        && string.Equals(ApplicationProtocols, other.ApplicationProtocols, StringComparison.Ordinal)
+        && RevocationMode == other.RevocationMode
+        && Validate == other.Validate
+        && SameCertificates(ClientCertificates, other.ClientCertificates);
+
+    public override int GetHashCode() => HashCode.Combine(TargetHost, Protocols, ApplicationProtocols, RevocationMode);
+
+    private static bool SameCertificates(X509Certificate2Collection? one, X509Certificate2Collection? other)
+    {
+        if (ReferenceEquals(one, other))
+        {
+            return true;
+        }
+
+        if (one is null || other is null || one.Count != other.Count)
+        {
+            return false;
+        }
+
+        for (var i = 0; i < one.Count; i++)
+        {
+            if (!one[i].RawDataMemory.Span.SequenceEqual(other[i].RawDataMemory.Span))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+}
