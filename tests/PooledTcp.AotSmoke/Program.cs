@@ -33,7 +33,7 @@ static async Task FromConfigurationAsync(CancellationToken cancellationToken)
         .AddInMemoryCollection(new Dictionary<string, string?>
         {
             ["PooledTcp:Defaults:RentTimeout"] = "00:00:10",
-            ["PooledTcp:Defaults:KeepAlive:Count"] = "4",
+            ["PooledTcp:Defaults:KeepAlive:Count"] = "2",
             ["PooledTcp:Endpoints:echo:Address"] = server.EndPoint.ToString(),
             ["PooledTcp:Endpoints:echo:MaxConnections"] = "1",
         })
