@@ -128,6 +128,7 @@ internal sealed partial class ConnectionPool
             _idle.Settle(connection);
             connection.PublishIdle();
             _idle.Push(connection);
+            RemoveIfOutdated(connection);
         }
     }
 

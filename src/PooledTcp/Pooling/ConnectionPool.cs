@@ -275,7 +275,15 @@ internal sealed partial class ConnectionPool : ILeaseOwner
             ServeFromIdle();
         }
 
-        // Clear and a change of settings go round the idle connections once; this one may have come a moment too late.
+        RemoveIfOutdated(connection);
+    }
+
+    /// <summary>
+    /// Clear and a change of settings go round the idle connections once; one that was published a moment too late for
+    /// that is looked at here, after its publication.
+    /// </summary>
+    private void RemoveIfOutdated(TcpConnection connection)
+    {
         if (connection.Generation != _generation && connection.TryTake())
         {
             Remove(connection, _generationReason);
