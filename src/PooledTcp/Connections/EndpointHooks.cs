@@ -8,10 +8,10 @@ internal sealed record EndpointHooks
     public static readonly EndpointHooks None = new();
 
     /// <summary>Runs on each new connection inside the connect budget; what it returns becomes the lease's Session.</summary>
-    public Func<TcpConnection, CancellationToken, ValueTask<object?>>? Handshake { get; init; }
+    public Func<TcpLease, CancellationToken, ValueTask<object?>>? Handshake { get; init; }
 
     /// <summary>Runs before a connection goes idle; if it throws, the connection closes.</summary>
-    public Func<TcpConnection, CancellationToken, ValueTask>? Reset { get; init; }
+    public Func<TcpLease, CancellationToken, ValueTask>? Reset { get; init; }
 
     /// <summary>
     /// Replaces name resolution and connect (proxies, tests). It returns the raw connected socket, not a stream:

@@ -24,6 +24,9 @@ internal abstract class Transport
     /// <summary>Sends the whole buffer.</summary>
     public abstract ValueTask SendAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken);
 
+    /// <summary>True when <see cref="TryPark"/> does something: the caller must then own the connection alone.</summary>
+    public abstract bool NeedsParking { get; }
+
     /// <summary>
     /// Called at return: false if bytes that were read from the kernel are left in our own buffers, so that the
     /// next caller would get them. Looks at our buffers only: no system call.

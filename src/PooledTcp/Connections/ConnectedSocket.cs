@@ -1,0 +1,151 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+
+namespace PooledTcp.Connections;
+
+/// <summary>
+/// The raw socket under both transports: what is known about it, how everything is sent, how it is looked at without
+/// waiting, and the one place that closes it. A Socket and never a NetworkStream or TcpClient, whose own dispose would
+/// choose the way to close (tcp-facts section 2).
+/// </summary>
+internal sealed class ConnectedSocket
+{
+    private readonly Socket _socket;
+    private readonly bool _hasTcpInfo;
+    private int _closed;
+
+    /// <summary>Takes over a connected stream socket. The caller still disposes it if this throws.</summary>
+    public ConnectedSocket(Socket socket)
+    {
+        // Concerns the synchronous calls only: a look at an idle connection must come back even when poll and the
+        // receive queue disagree.
+        socket.Blocking = false;
+        _socket = socket;
+        _hasTcpInfo = OperatingSystem.IsLinux() && IsTcp(socket);
+
+        // Read now: both must outlive the socket, since they are asked for when a close is accounted.
+        LocalEndPoint = Fold(socket.LocalEndPoint);
+        RemoteEndPoint = Fold(socket.RemoteEndPoint);
+    }
+
+    /// <summary>By family: a socket that a connect callback made need not name its protocol.</summary>
+    public static bool IsTcp(Socket socket) =>
+        socket.AddressFamily is AddressFamily.InterNetwork or AddressFamily.InterNetworkV6;
+
+    public EndPoint? LocalEndPoint { get; }
+
+    public EndPoint? RemoteEndPoint { get; }
+
+    public bool IsClosed => Volatile.Read(ref _closed) != 0;
+
+    /// <summary>Bytes, a FIN or an RST are waiting. The one right test for "still clean" when false (tcp-facts section 4).</summary>
+    public bool IsReadable => _socket.Poll(0, SelectMode.SelectRead);
+
+    /// <summary>True when the peer's FIN or RST is here. False after our own close, when the kernel can no longer be asked.</summary>
+    public bool PeerClosed
+    {
+        get
+        {
+            try
+            {
+                if (_hasTcpInfo)
+                {
+                    return TcpInfo.IsPeerClosed(TcpInfo.ReadState(_socket));
+                }
+
+                // The error first: a peek would consume the RST, and the lease's next receive would take it for a FIN.
+                return _socket.Poll(0, SelectMode.SelectError) || (IsReadable && Peek() == IdleVerdict.PeerClosed);
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                return false;
+            }
+        }
+    }
+
+    public ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
+        _socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
+
+    /// <summary>Receives what is there; <see cref="SocketError.WouldBlock"/> instead of waiting.</summary>
+    public SocketError ReceiveNow(Span<byte> buffer, out int received)
+    {
+        received = _socket.Receive(buffer, SocketFlags.None, out SocketError error);
+        return error;
+    }
+
+    /// <summary>What a readable socket holds. Consumes the error of an RST, so only for a connection that will not be lent again if it is not clean.</summary>
+    public IdleVerdict Peek()
+    {
+        Span<byte> one = stackalloc byte[1];
+        int received = _socket.Receive(one, SocketFlags.Peek, out SocketError error);
+        return error switch
+        {
+            SocketError.Success => received > 0 ? IdleVerdict.UnreadBytes : IdleVerdict.PeerClosed,
+            SocketError.WouldBlock => IdleVerdict.Clean,
+            _ => IdleVerdict.Faulted,
+        };
+    }
+
+    /// <summary>Sends all. Allocates nothing, and needs no state machine when the first call takes everything.</summary>
+    public ValueTask SendAllAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        if (buffer.IsEmpty)
+        {
+            return default;
+        }
+
+        ValueTask<int> send = _socket.SendAsync(buffer, SocketFlags.None, cancellationToken);
+        if (!send.IsCompletedSuccessfully)
+        {
+            return SendRestAsync(send, buffer, cancellationToken);
+        }
+
+        int sent = CompletedValueTask.Take(send);
+        return sent == buffer.Length
+            ? default
+            : SendRestAsync(new ValueTask<int>(sent), buffer, cancellationToken);
+    }
+
+    /// <summary>Sends what the kernel takes at once and drops the rest: for the last words of a failed TLS handshake.</summary>
+    public void SendNow(ReadOnlySpan<byte> buffer) => _socket.Send(buffer, SocketFlags.None, out _);
+
+    /// <summary>
+    /// The one place that closes. Idempotent, thread-safe, never throws, never blocks.
+    /// </summary>
+    public void Close()
+    {
+        if (Interlocked.Exchange(ref _closed, 1) != 0)
+        {
+            return;
+        }
+
+        try
+        {
+            // First, because Dispose with a receive pending is an RST (tcp-facts section 2, first row); after this it is a FIN.
+            _socket.Shutdown(SocketShutdown.Send);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // The peer's RST was here first: there is nobody left to send a FIN to.
+        }
+
+        _socket.Dispose();
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask SendRestAsync(ValueTask<int> first, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        buffer = buffer[await first.ConfigureAwait(false)..];
+        while (!buffer.IsEmpty)
+        {
+            int sent = await _socket.SendAsync(buffer, SocketFlags.None, cancellationToken).ConfigureAwait(false);
+            buffer = buffer[sent..];
+        }
+    }
+
+    private static EndPoint? Fold(EndPoint? endPoint) =>
+        endPoint is IPEndPoint { Address.IsIPv4MappedToIPv6: true } mapped
+            ? new IPEndPoint(mapped.Address.MapToIPv4(), mapped.Port)
+            : endPoint;
+}

@@ -1,0 +1,11 @@
+namespace PooledTcp.Connections;
+
+/// <summary>Who gets a connection back when its lease ends: the pool, or the dial that is still setting it up.</summary>
+internal interface ILeaseOwner
+{
+    /// <summary>
+    /// Ends the lease that was given <paramref name="version"/>; does nothing when it has ended already, so that a second
+    /// dispose or one by a stale copy is harmless. Never throws, never blocks.
+    /// </summary>
+    void Return(TcpConnection connection, long version);
+}

@@ -1,0 +1,24 @@
+namespace PooledTcp.Connections;
+
+/// <summary>
+/// The one clock of a client: time since it was made, read from the injected <see cref="TimeProvider"/>, and a coarse copy
+/// of the last reading for the paths that must not read a clock (a timestamp costs as much as a whole warm rent).
+/// Maintenance refreshes the copy at least once a second while any connection is open.
+/// </summary>
+internal sealed class PoolClock(TimeProvider time)
+{
+    private readonly long _start = time.GetTimestamp();
+    private long _coarse;
+
+    public TimeProvider Time { get; } = time;
+
+    /// <summary>The last reading anybody took; never ahead of the true time.</summary>
+    public TimeSpan Coarse => new(Volatile.Read(ref _coarse));
+
+    public TimeSpan Read()
+    {
+        TimeSpan now = Time.GetElapsedTime(_start);
+        Volatile.Write(ref _coarse, now.Ticks);
+        return now;
+    }
+}

@@ -1,0 +1,43 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace PooledTcp.Connections;
+
+/// <summary>A plain connection: every byte goes straight between the caller's buffer and the kernel.</summary>
+internal sealed class SocketTransport : Transport
+{
+    private readonly ConnectedSocket _socket;
+
+    public SocketTransport(ConnectedSocket socket) => _socket = socket;
+
+    public override EndPoint? LocalEndPoint => _socket.LocalEndPoint;
+
+    public override EndPoint? RemoteEndPoint => _socket.RemoteEndPoint;
+
+    public override bool PeerClosed => _socket.PeerClosed;
+
+    public override ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
+        _socket.ReceiveAsync(buffer, cancellationToken);
+
+    public override ValueTask SendAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken) =>
+        _socket.SendAllAsync(buffer, cancellationToken);
+
+    public override bool NeedsParking => false;
+
+    /// <summary>There are no buffers of ours.</summary>
+    public override bool TryPark() => true;
+
+    public override IdleVerdict CheckIdle()
+    {
+        try
+        {
+            return _socket.IsReadable ? _socket.Peek() : IdleVerdict.Clean;
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return IdleVerdict.Faulted;
+        }
+    }
+
+    public override void Close() => _socket.Close();
+}

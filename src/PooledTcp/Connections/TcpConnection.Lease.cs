@@ -1,0 +1,226 @@
+using System.IO.Pipelines;
+using System.Net;
+using PooledTcp.Shutdown;
+
+namespace PooledTcp.Connections;
+
+/// <summary>What the current lease did, and what its holder may ask. Every entry checks the version first.</summary>
+internal sealed partial class TcpConnection
+{
+    private static readonly StreamPipeReaderOptions ReaderOptions = new(leaveOpen: true);
+    private static readonly StreamPipeWriterOptions WriterOptions = new(leaveOpen: true);
+
+    private TimeSpan _rentedAt;
+    private long _bytesSent;
+    private long _bytesReceived;
+    private bool _sendStarted;
+    private volatile bool _broken;
+    private volatile bool _endOfStream;
+    private ReadStyle _readStyle;
+    private LeaseStream? _stream;
+    private LeasePipeReader? _input;
+    private LeasePipeWriter? _output;
+
+    public long BytesSent(long version) => Checked(version)._bytesSent;
+
+    public long BytesReceived(long version) => Checked(version)._bytesReceived;
+
+    public bool IsReused(long version) => Checked(version).Uses > 1;
+
+    public TimeSpan Age(long version) => Checked(version)._clock.Read() - CreatedAt;
+
+    public TimeSpan IdleFor(long version) => Checked(version).Uses > 1 ? _rentedAt - IdleSince : TimeSpan.Zero;
+
+    public bool PeerClosed(long version) => Checked(version)._endOfStream || _transport.PeerClosed;
+
+    public object? SessionFor(long version) => Checked(version).Session;
+
+    public EndPoint? LocalEndPoint(long version) => Checked(version)._transport.LocalEndPoint;
+
+    public EndPoint? RemoteEndPoint(long version) => Checked(version)._transport.RemoteEndPoint;
+
+    public bool SafeToRetry(long version, bool idempotent) =>
+        Checked(version).Uses > 1 && (!_sendStarted || (idempotent && _bytesReceived == 0));
+
+    public void ThrowIfStale(long version)
+    {
+        if (!LeaseWord.IsHeldBy(Volatile.Read(ref _word), version))
+        {
+            throw new ObjectDisposedException(nameof(TcpLease), "This lease has ended: it was disposed, or it is a copy of one that was.");
+        }
+    }
+
+    public void Complete(long version)
+    {
+        long word = Volatile.Read(ref _word);
+        while (true)
+        {
+            if (!LeaseWord.IsHeldBy(word, version))
+            {
+                ThrowIfStale(version);
+            }
+
+            long seen = Interlocked.CompareExchange(ref _word, word | LeaseWord.Completed, word);
+            if (seen == word)
+            {
+                return;
+            }
+
+            word = seen;
+        }
+    }
+
+    /// <summary>Takes a completion back, so that the return closes the connection.</summary>
+    public void Withdraw(long version)
+    {
+        long word = Volatile.Read(ref _word);
+        while (LeaseWord.IsHeldBy(word, version))
+        {
+            long seen = Interlocked.CompareExchange(ref _word, word & ~LeaseWord.Completed, word);
+            if (seen == word)
+            {
+                return;
+            }
+
+            word = seen;
+        }
+    }
+
+    public Stream StreamFor(long version) => PerLease(
+        ref _stream, version, static (c, v) => new LeaseStream(c, v, ReadStyle.Direct));
+
+    public PipeReader InputFor(long version)
+    {
+        ThrowIfStale(version);
+        SetReadStyle(ReadStyle.Pipe);
+        return PerLease(ref _input, version, static (c, v) =>
+            new LeasePipeReader(v, PipeReader.Create(new LeaseStream(c, v, ReadStyle.Pipe), ReaderOptions)));
+    }
+
+    public PipeWriter OutputFor(long version) => PerLease(ref _output, version, static (c, v) =>
+        new LeasePipeWriter(v, PipeWriter.Create(new LeaseStream(c, v, ReadStyle.Direct), WriterOptions))).Writer;
+
+    /// <summary>
+    /// Why a completed lease must not go idle, by its own record; null when that is clean. What may be left in the
+    /// transport's buffers is <see cref="Transport.TryPark"/>'s answer.
+    /// </summary>
+    public CloseReason? FindFault(long version, bool allowOneWay)
+    {
+        if (InterruptReason is { } interrupted)
+        {
+            return interrupted;
+        }
+
+        if (_broken)
+        {
+            return CloseReason.Faulted;
+        }
+
+        if (_endOfStream)
+        {
+            return CloseReason.PeerClosed;
+        }
+
+        // Sent, and nothing came back: the reply may still be on its way, and the next caller would get it.
+        if (_bytesSent > 0 && _bytesReceived == 0 && !allowOneWay)
+        {
+            return CloseReason.ReturnedDirty;
+        }
+
+        return HasPipeLeftovers(version) ? CloseReason.ReturnedDirty : null;
+    }
+
+    /// <summary>True when nothing has to be released or parked at return: the word alone changes.</summary>
+    public bool ReturnsPlainly => _input is null && _output is null && !_transport.NeedsParking;
+
+    /// <summary>Why a lease that was not completed closes.</summary>
+    public CloseReason ReasonNotCompleted() =>
+        InterruptReason ?? (_broken ? CloseReason.Faulted : _endOfStream ? CloseReason.PeerClosed : CloseReason.Abandoned);
+
+    /// <summary>Gives the pipes' buffers back. Call it when the lease is over: never flushes.</summary>
+    public void ReleasePipes(long version)
+    {
+        if (_input is { } input && input.Version == version)
+        {
+            input.Release();
+        }
+
+        if (_output is { } output && output.Version == version)
+        {
+            output.Release();
+        }
+    }
+
+    private bool HasPipeLeftovers(long version) =>
+        (_input is { } input && input.Version == version && input.UnreadBytes > 0)
+        || (_output is { } output && output.Version == version && output.UnflushedBytes > 0);
+
+    private void ResetLeaseRecord()
+    {
+        _rentedAt = _clock.Coarse;
+        _bytesSent = 0;
+        _bytesReceived = 0;
+        _sendStarted = false;
+        _readStyle = ReadStyle.None;
+        _stream = null;
+        _input = null;
+        _output = null;
+    }
+
+    private TcpConnection Checked(long version)
+    {
+        ThrowIfStale(version);
+        return this;
+    }
+
+    private void SetReadStyle(ReadStyle style)
+    {
+        if (_readStyle == style)
+        {
+            return;
+        }
+
+        if (_readStyle != ReadStyle.None)
+        {
+            throw new InvalidOperationException(
+                "Input buffers what it reads, so one lease reads either through Input or through ReceiveAsync and Stream, not both.");
+        }
+
+        _readStyle = style;
+    }
+
+    /// <summary>
+    /// Makes a lease's Stream or pipe on first use. A stale copy may run this while the next lease does: the swap against
+    /// what was seen before the version check keeps it from replacing the other's object, and the second check from
+    /// handing its own out.
+    /// </summary>
+    private T PerLease<T>(ref T? field, long version, Func<TcpConnection, long, T> make)
+        where T : class, IPerLease
+    {
+        T? seen = Volatile.Read(ref field);
+        ThrowIfStale(version);
+        if (seen is not null && seen.Version == version)
+        {
+            return seen;
+        }
+
+        T made = make(this, version);
+        T? before = Interlocked.CompareExchange(ref field, made, seen);
+        ThrowIfStale(version);
+        return ReferenceEquals(before, seen) ? made : before!;
+    }
+}
+
+/// <summary>How a lease reads: settled by its first read.</summary>
+internal enum ReadStyle
+{
+    None,
+    Direct,
+    Pipe,
+}
+
+/// <summary>An object that belongs to one lease and must not outlive it.</summary>
+internal interface IPerLease
+{
+    long Version { get; }
+}

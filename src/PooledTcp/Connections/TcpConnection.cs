@@ -1,0 +1,223 @@
+using System.Diagnostics;
+using PooledTcp.Shutdown;
+
+namespace PooledTcp.Connections;
+
+/// <summary>
+/// One TCP connection from its dial to its close: the state word that says who may touch it, the record of the current
+/// lease, and what the pool notes about it. The bytes are <see cref="Transport"/>'s, who gets it next is the pool's.
+/// </summary>
+internal sealed partial class TcpConnection
+{
+    private readonly Transport _transport;
+    private readonly PoolClock _clock;
+    private ILeaseOwner _owner;
+    private long _word;
+    private int _interruptReason = -1;
+
+    public TcpConnection(long id, string poolName, Transport transport, ILeaseOwner owner, int generation, double lifetimeFactor, PoolClock clock)
+    {
+        Id = id;
+        PoolName = poolName;
+        _transport = transport;
+        _owner = owner;
+        Generation = generation;
+        LifetimeFactor = lifetimeFactor;
+        _clock = clock;
+        CreatedAt = clock.Read();
+        IdleSince = CreatedAt;
+    }
+
+    /// <summary>Unique in the process, never reused.</summary>
+    public long Id { get; }
+
+    public string PoolName { get; }
+
+    /// <summary>The pool's generation when the dial began; a connection of an older one is never lent again.</summary>
+    public int Generation { get; }
+
+    /// <summary>1 - jitter x random: multiplied with Lifetime wherever that is compared, so a reload moves the end.</summary>
+    public double LifetimeFactor { get; }
+
+    /// <summary>On the pool clock.</summary>
+    public TimeSpan CreatedAt { get; }
+
+    /// <summary>
+    /// On the pool's coarse clock at the last return: up to one maintenance tick before the true moment. Written by the
+    /// returner before it publishes the connection as idle, so whoever takes it from idle reads the right value.
+    /// </summary>
+    public TimeSpan IdleSince { get; set; }
+
+    /// <summary>Leases so far, the current one included.</summary>
+    public int Uses { get; private set; }
+
+    /// <summary>What the handshake produced.</summary>
+    public object? Session { get; set; }
+
+    /// <summary>Position in the pool's <c>ConnectionTable</c>.</summary>
+    public int TableIndex { get; set; } = -1;
+
+    /// <summary>The slot of <c>IdleStore</c> that points here, or -1. Written only while the writer owns the connection.</summary>
+    public int Slot { get; set; } = -1;
+
+    /// <summary>Table index + 1 of the connection below in the idle stack. See <c>IdleStack</c> for who may read it when.</summary>
+    public int NextIdle;
+
+    /// <summary>True while the idle stack links to this connection, dead or alive.</summary>
+    public volatile bool Linked;
+
+    /// <summary>
+    /// Set by the sweep when the connection may expire before the next sweep: whoever takes it then reads the clock.
+    /// It is what lets every other rent do without one.
+    /// </summary>
+    public volatile bool ExpiresSoon;
+
+    /// <summary>Set under the pool's gate once the connection is closed and only a link in the idle stack is left of it.</summary>
+    public bool IsBuried { get; set; }
+
+    public Transport Transport => _transport;
+
+    public long CurrentVersion => LeaseWord.Version(Volatile.Read(ref _word));
+
+    public bool IsIdle => LeaseWord.Phase(Volatile.Read(ref _word)) == LeaseWord.Idle;
+
+    public bool IsLeased => LeaseWord.Phase(Volatile.Read(ref _word)) == LeaseWord.Leased;
+
+    public bool IsClosed => LeaseWord.Phase(Volatile.Read(ref _word)) == LeaseWord.Closed;
+
+    /// <summary>Idle to leased, for a rent. The caller may still find it unusable; nobody else can touch it meanwhile.</summary>
+    public bool TryTake()
+    {
+        long word = Volatile.Read(ref _word);
+        if (LeaseWord.Phase(word) != LeaseWord.Idle)
+        {
+            return false;
+        }
+
+        // Lost to another rent or to the sweep: the word has moved on, and this connection with it.
+        return Interlocked.CompareExchange(ref _word, NextLease(word), word) == word;
+    }
+
+    /// <summary>
+    /// Idle to closed, for the sweep and for Clear: loses against any rent that took it first. It passes over a connection
+    /// on its way into or out of the stack (idle, but neither linked nor in a slot): closing that would free its table
+    /// number while a push is about to link it. Whoever carries it looks at its mark and generation right after.
+    /// </summary>
+    public bool TryEvict()
+    {
+        long word = Volatile.Read(ref _word);
+        return LeaseWord.Phase(word) == LeaseWord.Idle
+            && (Slot >= 0 || Linked)
+            && Interlocked.CompareExchange(ref _word, LeaseWord.Version(word) | LeaseWord.Closed, word) == word;
+    }
+
+    /// <summary>
+    /// Starts the record of a new lease. Call it while the connection is leased to nobody yet: after
+    /// <see cref="TryTake"/> or <see cref="LendDirectly"/>, before the caller gets the handle.
+    /// </summary>
+    public void BeginLease()
+    {
+        Uses++;
+        BeginHookLease();
+    }
+
+    /// <summary>The same for a hook of the endpoint, which does not count as a use.</summary>
+    public void BeginHookLease()
+    {
+        Debug.Assert(IsLeased, "A lease begins on a connection that was taken.");
+        ResetLeaseRecord();
+    }
+
+    /// <summary>Pooled to leased, for a hand-off or a setup lease: nobody else can see the connection.</summary>
+    public void LendDirectly()
+    {
+        long word = Volatile.Read(ref _word);
+        Debug.Assert(LeaseWord.Phase(word) == LeaseWord.Pooled, "Only the pool's own connection is handed over.");
+        Volatile.Write(ref _word, NextLease(word));
+    }
+
+    /// <summary>
+    /// Leased, completed and without an operation in flight, to <paramref name="phase"/> (Idle or Pooled), in one swap.
+    /// False when an operation started since the caller looked: starting one withdraws Complete, so the word has changed
+    /// even if the operation is over again.
+    /// </summary>
+    public bool TryEndCompleted(long version, long phase)
+    {
+        long expected = version | LeaseWord.Leased | LeaseWord.Completed;
+        return Interlocked.CompareExchange(ref _word, version | phase, expected) == expected;
+    }
+
+    /// <summary>
+    /// Leased to pooled whatever its flags, for a return that will not go idle. False when the lease had ended already.
+    /// <paramref name="flags"/> tells what was in flight.
+    /// </summary>
+    public bool TryEndAny(long version, out long flags)
+    {
+        long word = Volatile.Read(ref _word);
+        while (LeaseWord.IsHeldBy(word, version))
+        {
+            long seen = Interlocked.CompareExchange(ref _word, version | LeaseWord.Pooled, word);
+            if (seen == word)
+            {
+                flags = word;
+                return true;
+            }
+
+            word = seen;
+        }
+
+        flags = 0;
+        return false;
+    }
+
+    /// <summary>True while the lease that was given <paramref name="version"/> is running, completed and without operations in flight.</summary>
+    public bool IsCleanlyCompleted(long version) =>
+        Volatile.Read(ref _word) == (version | LeaseWord.Leased | LeaseWord.Completed);
+
+    /// <summary>
+    /// Pooled to idle. A full fence: what the publisher reads next (waiters, generation) is read after others can see the
+    /// connection, which is its half of the no-lost-wake-up protocol in <c>ConnectionPool</c>.
+    /// </summary>
+    public void PublishIdle()
+    {
+        Debug.Assert(LeaseWord.Phase(Volatile.Read(ref _word)) == LeaseWord.Pooled, "Only the pool's own connection goes idle.");
+        Interlocked.Exchange(ref _word, CurrentVersion | LeaseWord.Idle);
+    }
+
+    /// <summary>Leased to nobody yet, back to pooled: taken from idle, but not for a rent.</summary>
+    public void TakeBack()
+    {
+        Debug.Assert(IsLeased, "Only a connection that was taken is taken back.");
+        Volatile.Write(ref _word, CurrentVersion | LeaseWord.Pooled);
+    }
+
+    /// <summary>To closed, from whatever the caller owns: pooled, or leased to nobody.</summary>
+    public void MarkClosed() => Interlocked.Exchange(ref _word, CurrentVersion | LeaseWord.Closed);
+
+    /// <summary>
+    /// Closes the socket under a running lease (Clear with interruption, end of the client). The lease's operations fail,
+    /// and its return finds <see cref="InterruptReason"/>.
+    /// </summary>
+    public void Interrupt(CloseReason reason)
+    {
+        Interlocked.CompareExchange(ref _interruptReason, (int)reason, -1);
+        _transport.Close();
+    }
+
+    /// <summary>Why the pool closed the socket under its lease; null if it did not.</summary>
+    public CloseReason? InterruptReason
+    {
+        get
+        {
+            int reason = Volatile.Read(ref _interruptReason);
+            return reason < 0 ? null : (CloseReason)reason;
+        }
+    }
+
+    /// <summary>Setup is over: from here on leases end at the pool.</summary>
+    public void HandTo(ILeaseOwner owner) => _owner = owner;
+
+    public void Return(long version) => _owner.Return(this, version);
+
+    private static long NextLease(long word) => (LeaseWord.Version(word) + LeaseWord.VersionStep) | LeaseWord.Leased;
+}

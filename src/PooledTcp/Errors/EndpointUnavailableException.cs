@@ -1,0 +1,18 @@
+using System.Net.Sockets;
+
+namespace PooledTcp;
+
+/// <summary>
+/// The endpoint could not be reached: name resolution, connect, TLS or the protocol's handshake failed, or ran out of
+/// <c>ConnectTimeout</c>. The cause is <see cref="Exception.InnerException"/>.
+/// </summary>
+public sealed class EndpointUnavailableException : PooledTcpException
+{
+    internal EndpointUnavailableException(string message, string poolName, Exception innerException)
+        : base(message, poolName, innerException)
+    {
+    }
+
+    /// <summary>The socket error behind it, when there was one.</summary>
+    public SocketError? SocketErrorCode => (InnerException as SocketException)?.SocketErrorCode;
+}

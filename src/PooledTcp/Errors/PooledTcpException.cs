@@ -1,0 +1,18 @@
+namespace PooledTcp;
+
+/// <summary>
+/// The base of every error this library raises about a pool or a connection. It is an <see cref="IOException"/>, so
+/// code that already treats network trouble as one needs no new catch. The message carries the numbers that explain it
+/// and names the setting to turn.
+/// </summary>
+public abstract class PooledTcpException : IOException
+{
+    private protected PooledTcpException(string message, string poolName, Exception? innerException)
+        : base(message, innerException)
+    {
+        PoolName = poolName;
+    }
+
+    /// <summary>The endpoint's configured name, or the address of an ad hoc pool.</summary>
+    public string PoolName { get; }
+}

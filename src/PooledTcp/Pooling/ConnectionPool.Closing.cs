@@ -1,0 +1,312 @@
+using System.Diagnostics;
+using PooledTcp.Configuration;
+using PooledTcp.Connections;
+using PooledTcp.Shutdown;
+using PooledTcp.Telemetry;
+
+namespace PooledTcp.Pooling;
+
+/// <summary>
+/// Closing: the one choke point through which a connection leaves, and the changes of state that make many of them leave.
+/// </summary>
+internal sealed partial class ConnectionPool
+{
+    // Under the gate only.
+    private readonly long[] _closedBy = new long[CloseReasons.Count];
+    private TaskCompletionSource? _drained;
+    private bool _hasDeadLinks;
+
+    /// <summary>True for an ad hoc pool that has taken itself out of use.</summary>
+    public bool IsRetired
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _state == PoolState.Retired;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Closes a connection that the caller owns alone: taken from idle, ended, evicted, or fresh from a dial. Everything
+    /// that leaves the pool leaves here, so the counts cannot drift.
+    /// </summary>
+    private void Remove(TcpConnection connection, CloseReason reason)
+    {
+        connection.MarkClosed();
+        lock (_gate)
+        {
+            _open--;
+            _closing++;
+            _closedBy[(int)reason]++;
+            Debug.Assert(_open >= 0, "No count is ever negative.");
+        }
+
+        // The socket is closed before its place is given away: the limit holds in the kernel, not only in our books.
+        connection.Transport.Close();
+        PoolLog.Closed(Services.Logger, Name, connection.Id, reason, connection.Uses);
+
+        Dial? dials;
+        lock (_gate)
+        {
+            _closing--;
+            Debug.Assert(_closing >= 0, "No count is ever negative.");
+            _idle.Forget(connection);
+            if (connection.Linked)
+            {
+                // Its number is in the stack still; the next sweep cleans up behind it.
+                connection.IsBuried = true;
+                _hasDeadLinks = true;
+            }
+            else
+            {
+                _table.Remove(connection);
+            }
+
+            RefreshDetour();
+            dials = PlanDials();
+            CompleteDrainIfEmpty();
+        }
+
+        Launch(dials);
+        if (_settings.MinIdleConnections > 0)
+        {
+            Services.Maintenance.Request(this);
+        }
+    }
+
+    /// <summary>
+    /// Ends the generation: idle connections close now, leased ones at their return (or now, if interrupted), running dials
+    /// are given up and started afresh for whoever waits.
+    /// </summary>
+    public void Clear(CloseReason reason, bool interruptLeases)
+    {
+        Dial[] dials;
+        lock (_gate)
+        {
+            _generationReason = reason;
+            _generation++;
+            Interlocked.MemoryBarrier();
+            dials = [.. _dials];
+        }
+
+        foreach (Dial dial in dials)
+        {
+            dial.Cancel();
+        }
+
+        CloseOutdated(reason, interruptLeases);
+        Launch(Plan());
+    }
+
+    /// <summary>Rents wait (and may time out) until <see cref="TryResume"/>; leases go on. False when the pool is retired.</summary>
+    public bool TryPause()
+    {
+        lock (_gate)
+        {
+            if (_state == PoolState.Retired)
+            {
+                return false;
+            }
+
+            _paused = _state == PoolState.Open;
+            RefreshDetour();
+            return true;
+        }
+    }
+
+    public bool TryResume()
+    {
+        lock (_gate)
+        {
+            if (_state == PoolState.Retired)
+            {
+                return false;
+            }
+
+            _paused = false;
+            RefreshDetour();
+        }
+
+        ServeFromIdle();
+        Launch(Plan());
+        Services.Maintenance.Request(this);
+        return true;
+    }
+
+    /// <summary>
+    /// New settings. Limits hold from now on; a changed address, socket or TLS setting starts a new generation.
+    /// </summary>
+    public void Apply(PoolSettings settings)
+    {
+        bool shared;
+        lock (_gate)
+        {
+            shared = settings.SharesConnectionsWith(_settings);
+            _settings = settings;
+            RefreshDetour();
+        }
+
+        if (!shared)
+        {
+            Clear(CloseReason.OptionsChanged, interruptLeases: false);
+        }
+
+        // A lowered limit closes idle ones now, a raised one dials for waiters; the sweep sets its pace and marks anew.
+        _sweepNow = true;
+        ServeFromIdle();
+        Launch(Plan());
+        Services.Maintenance.Request(this);
+    }
+
+    /// <summary>
+    /// Refuses new rents, closes what is idle, and completes when the last connection is gone. Who waits already is still
+    /// served: that work was accepted.
+    /// </summary>
+    public Task DrainAsync()
+    {
+        Dial[] unwanted = [];
+        Dial? dials = null;
+        Task drained;
+        lock (_gate)
+        {
+            _drained ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            drained = _drained.Task;
+            if (_state == PoolState.Open)
+            {
+                _state = PoolState.Draining;
+                _paused = false;
+                unwanted = [.. _orphans];
+                _orphans.Clear();
+                RefreshDetour();
+                dials = PlanDials();
+            }
+
+            CompleteDrainIfEmpty();
+        }
+
+        foreach (Dial dial in unwanted)
+        {
+            dial.Cancel();
+        }
+
+        ServeFromIdle();
+        Launch(dials);
+        return drained;
+    }
+
+    /// <summary>Closes everything: waiters fail, dials are given up, idle connections close, leases lose their sockets.</summary>
+    public void Close()
+    {
+        List<Waiter> waiters;
+        List<WarmUp>? warm;
+        Dial[] dials;
+        lock (_gate)
+        {
+            if (_state is PoolState.Closed or PoolState.Retired)
+            {
+                return;
+            }
+
+            _state = PoolState.Closed;
+            _paused = false;
+            _generationReason = CloseReason.PoolShutdown;
+            _generation++;
+            waiters = DequeueAll();
+            warm = TakeWarmUps();
+            dials = [.. _dials];
+            RefreshDetour();
+            _deadlineTimer?.Dispose();
+            CompleteDrainIfEmpty();
+        }
+
+        foreach (Waiter waiter in waiters)
+        {
+            waiter.Fail(ClosedError());
+        }
+
+        warm?.ForEach(w => w.Done.TrySetException(ClosedError()));
+        foreach (Dial dial in dials)
+        {
+            dial.Cancel();
+        }
+
+        CloseOutdated(CloseReason.PoolShutdown, interruptLeases: true);
+    }
+
+    /// <summary>Takes an ad hoc pool out of use if it is empty. From then on it lends nothing; its handles ask for another.</summary>
+    private bool TryRetire()
+    {
+        lock (_gate)
+        {
+            if (_state != PoolState.Open || _paused || _waiters.Count > 0 || Live > 0 || _warmUps.Count > 0)
+            {
+                return false;
+            }
+
+            _state = PoolState.Retired;
+            RefreshDetour();
+            _deadlineTimer?.Dispose();
+            return true;
+        }
+    }
+
+    private void CloseOutdated(CloseReason reason, bool interruptLeases)
+    {
+        List<TcpConnection> evicted = [];
+        List<TcpConnection> leased = [];
+        lock (_gate)
+        {
+            foreach (TcpConnection? connection in _table.Items)
+            {
+                if (connection is null || connection.Generation == _generation)
+                {
+                    continue;
+                }
+
+                if (connection.TryEvict())
+                {
+                    evicted.Add(connection);
+                }
+                else if (interruptLeases && !connection.IsClosed)
+                {
+                    // Leased, or in the hands of a rent that has not looked at the generation yet: it fails its check.
+                    leased.Add(connection);
+                }
+            }
+        }
+
+        foreach (TcpConnection connection in leased)
+        {
+            connection.Interrupt(reason);
+        }
+
+        foreach (TcpConnection connection in evicted)
+        {
+            Remove(connection, reason);
+        }
+    }
+
+    /// <summary>Why a connection that is nobody's should go: the pool shuts down, or the limit was lowered.</summary>
+    private CloseReason? FindSurplus()
+    {
+        lock (_gate)
+        {
+            if (_state != PoolState.Open && _waiters.Count == 0)
+            {
+                return CloseReason.PoolShutdown;
+            }
+
+            return _open + _connecting > _settings.MaxConnections ? CloseReason.OverCapacity : null;
+        }
+    }
+
+    private void CompleteDrainIfEmpty()
+    {
+        if (_state != PoolState.Open && Live == 0)
+        {
+            _drained?.TrySetResult();
+        }
+    }
+}

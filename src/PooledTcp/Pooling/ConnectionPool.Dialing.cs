@@ -1,0 +1,309 @@
+using System.Diagnostics;
+using PooledTcp.Connections;
+using PooledTcp.Telemetry;
+
+namespace PooledTcp.Pooling;
+
+/// <summary>
+/// Dialing: which dials run, for whom, and what becomes of them. A dial belongs to the pool. Each waiter has at most one
+/// attempt running for it, MaxConnecting run at a time, and whatever connection comes first, from a dial or from a return,
+/// goes to the oldest waiter.
+/// </summary>
+internal sealed partial class ConnectionPool
+{
+    // Under the gate only.
+    private readonly HashSet<Dial> _dials = [];
+    private readonly List<Dial> _orphans = [];
+    private readonly List<WarmUp> _warmUps = [];
+    private Exception? _lastConnectError;
+    private long _created;
+    private long _dialsFailed;
+
+    private int Live => _open + _connecting + _closing;
+
+    public TcpConnection NewConnection(Transport transport, int generation)
+    {
+        double factor = 1 - (_settings.LifetimeJitter * Services.NextRandom());
+        return new TcpConnection(PoolServices.NextConnectionId(), Name, transport, this, generation, factor, Services.Clock);
+    }
+
+    public void DialSucceeded(Dial dial, TcpConnection connection)
+    {
+        Waiter? waiter = null;
+        Dial? dials;
+        List<WarmUp>? warm;
+        bool unwanted;
+        lock (_gate)
+        {
+            EndDial(dial);
+            _open++;
+            _created++;
+            _table.Add(connection);
+            unwanted = dial.Generation != _generation || _state == PoolState.Closed;
+            if (!unwanted && !_paused && (waiter = _waiters.Oldest) is not null)
+            {
+                Lend(connection, waiter);
+            }
+
+            warm = TakeFinishedWarmUps();
+            dials = PlanDials();
+        }
+
+        PoolLog.Opened(Services.Logger, Name, connection.Id);
+        if (unwanted)
+        {
+            Remove(connection, _generationReason);
+        }
+        else if (waiter is not null)
+        {
+            waiter.Succeed(new TcpLease(connection));
+        }
+        else
+        {
+            Recycle(connection);
+        }
+
+        warm?.ForEach(static w => w.Done.TrySetResult());
+        Launch(dials);
+        Services.Maintenance.Request(this);
+    }
+
+    public void DialFailed(Dial dial, Exception exception)
+    {
+        Waiter? waiter = null;
+        Dial? dials;
+        List<WarmUp>? warm = null;
+        bool cancelled;
+        lock (_gate)
+        {
+            // Given up by Clear, by new settings or by the shutdown: its waiter, if it has one, gets another dial.
+            waiter = dial.Waiter;
+            cancelled = dial.Generation != _generation || _state == PoolState.Closed || (_state == PoolState.Draining && waiter is null);
+            EndDialLinks(dial);
+            if (!cancelled)
+            {
+                _lastConnectError = exception;
+                _dialsFailed++;
+                _topUpFailed = true;
+                if (waiter is not null)
+                {
+                    // Out of the queue before the permit is free: or the next dial would be for the same waiter.
+                    Dequeue(waiter);
+                }
+
+                warm = TakeWarmUps();
+            }
+
+            _connecting--;
+            RefreshDetour();
+            dials = PlanDials();
+            CompleteDrainIfEmpty();
+        }
+
+        if (!cancelled)
+        {
+            PoolLog.DialFailed(Services.Logger, exception, Name);
+            waiter?.Fail(UnavailableError(exception));
+            warm?.ForEach(w => w.Done.TrySetException(UnavailableError(exception)));
+        }
+
+        Launch(dials);
+        Services.Maintenance.Request(this);
+    }
+
+    /// <summary>Opens connections until <paramref name="count"/> are open (idle or used). False when the pool is retired.</summary>
+    public bool TryWarmUp(int count, CancellationToken cancellationToken, out Task task)
+    {
+        Dial? dials;
+        WarmUp warmUp = new(count);
+        lock (_gate)
+        {
+            if (_state == PoolState.Retired)
+            {
+                task = Task.CompletedTask;
+                return false;
+            }
+
+            if (_state != PoolState.Open)
+            {
+                task = Task.FromException(ClosedError());
+                return true;
+            }
+
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(count, _settings.MaxConnections);
+            if (_open >= count)
+            {
+                task = Task.CompletedTask;
+                return true;
+            }
+
+            _warmUps.Add(warmUp);
+            dials = PlanDials();
+        }
+
+        Launch(dials);
+        task = WaitForWarmUpAsync(warmUp, cancellationToken);
+        return true;
+    }
+
+    /// <summary>Dials for MinIdleConnections, as far as the limits let it. Called by maintenance.</summary>
+    private void TopUpIdle()
+    {
+        Dial? first = null;
+        lock (_gate)
+        {
+            if (_state == PoolState.Open && !_paused && _settings.MinIdleConnections > 0)
+            {
+                int missing = _settings.MinIdleConnections - CountIdle() - _orphans.Count;
+                while (missing-- > 0 && CanDial())
+                {
+                    first = NewDial(first);
+                    _orphans.Add(first);
+                }
+            }
+        }
+
+        Launch(first);
+    }
+
+    private Dial? Plan()
+    {
+        lock (_gate)
+        {
+            return PlanDials();
+        }
+    }
+
+    /// <summary>
+    /// Under the gate: gives every waiter without a dial one that runs for nobody, or starts one while permits and the
+    /// limit last; then the same for warm-ups. Returns the new dials, linked, for <see cref="Launch"/>.
+    /// </summary>
+    private Dial? PlanDials()
+    {
+        Dial? first = null;
+        if (_paused || _state is PoolState.Closed or PoolState.Retired)
+        {
+            return first;
+        }
+
+        // Dialed < Count first: the usual pass has nothing to do and walks nothing.
+        while (_waiters.Dialed < _waiters.Count && (_orphans.Count > 0 || CanDial()))
+        {
+            Waiter waiter = _waiters.OldestWithoutDial()!;
+            if (_orphans.Count > 0)
+            {
+                // The longest-running one: it is the nearest to its end.
+                _waiters.Link(waiter, _orphans[0]);
+                _orphans.RemoveAt(0);
+            }
+            else
+            {
+                first = NewDial(first);
+                _waiters.Link(waiter, first);
+            }
+        }
+
+        foreach (WarmUp warmUp in _warmUps)
+        {
+            while (_open + _connecting < warmUp.Count && CanDial())
+            {
+                first = NewDial(first);
+                _orphans.Add(first);
+            }
+        }
+
+        return first;
+    }
+
+    private bool CanDial() => _connecting < _settings.MaxConnecting && Live < _settings.MaxConnections;
+
+    /// <summary>Under the gate: true when one more waiter would get a dial at once, so that it does not count as queued.</summary>
+    private bool CanDialForNewcomer() => !_paused && _waiters.Dialed == _waiters.Count && (_orphans.Count > 0 || CanDial());
+
+    private Dial NewDial(Dial? next)
+    {
+        Debug.Assert(CanDial(), "A dial holds a permit and a place under the limit.");
+        Dial dial = new(this, _settings, _generation) { NextToLaunch = next };
+        _connecting++;
+        _dials.Add(dial);
+        return dial;
+    }
+
+    private static void Launch(Dial? first)
+    {
+        while (first is not null)
+        {
+            Dial? next = first.NextToLaunch;
+            first.NextToLaunch = null;
+            ThreadPool.UnsafeQueueUserWorkItem(first, preferLocal: false);
+            first = next;
+        }
+    }
+
+    private void EndDial(Dial dial)
+    {
+        EndDialLinks(dial);
+        _connecting--;
+        Debug.Assert(_connecting >= 0, "No count is ever negative.");
+    }
+
+    private void EndDialLinks(Dial dial)
+    {
+        _dials.Remove(dial);
+        if (dial.Waiter is { } waiter)
+        {
+            _waiters.Unlink(waiter);
+        }
+        else
+        {
+            _orphans.Remove(dial);
+        }
+    }
+
+    private List<WarmUp>? TakeFinishedWarmUps()
+    {
+        if (_warmUps.Count == 0)
+        {
+            return null;
+        }
+
+        List<WarmUp> finished = _warmUps.FindAll(w => w.Count <= _open);
+        _warmUps.RemoveAll(finished.Contains);
+        return finished;
+    }
+
+    private List<WarmUp>? TakeWarmUps()
+    {
+        if (_warmUps.Count == 0)
+        {
+            return null;
+        }
+
+        List<WarmUp> all = [.. _warmUps];
+        _warmUps.Clear();
+        return all;
+    }
+
+    private async Task WaitForWarmUpAsync(WarmUp warmUp, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await warmUp.Done.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _warmUps.Remove(warmUp);
+            }
+        }
+    }
+
+    /// <summary>Somebody wants <paramref name="count"/> connections open.</summary>
+    private sealed class WarmUp(int count)
+    {
+        public int Count { get; } = count;
+
+        public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}

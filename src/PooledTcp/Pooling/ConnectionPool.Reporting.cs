@@ -1,0 +1,95 @@
+using System.Globalization;
+using PooledTcp.Shutdown;
+
+namespace PooledTcp.Pooling;
+
+/// <summary>What the pool tells: the snapshot, and errors that carry the numbers and name the setting to turn.</summary>
+internal sealed partial class ConnectionPool
+{
+    private long _rentTimeouts;
+
+    public TcpPoolSnapshot GetSnapshot()
+    {
+        lock (_gate)
+        {
+            // Rents and returns go on meanwhile: a connection is idle or used in turn, but counted once.
+            int idle = CountIdle();
+            return new TcpPoolSnapshot
+            {
+                Name = Name,
+                State = _paused ? TcpPoolState.Paused : _state switch
+                {
+                    PoolState.Draining => TcpPoolState.Draining,
+                    PoolState.Closed => TcpPoolState.Closed,
+                    _ => TcpPoolState.Open,
+                },
+                Generation = _generation,
+                MaxConnections = _settings.MaxConnections,
+                Idle = idle,
+                Used = _open - idle,
+                Connecting = _connecting,
+                Closing = _closing,
+                Waiting = _waiters.Count,
+                Created = _created,
+                Closed = _closedBy.Sum() - _closing,
+                ClosedByReason = CountClosed(),
+                DialsFailed = _dialsFailed,
+                RentTimeouts = Interlocked.Read(ref _rentTimeouts),
+                LastConnectError = _lastConnectError,
+            };
+        }
+    }
+
+    private Dictionary<string, long> CountClosed()
+    {
+        Dictionary<string, long> counts = new(StringComparer.Ordinal);
+        for (int reason = 0; reason < _closedBy.Length; reason++)
+        {
+            if (_closedBy[reason] > 0)
+            {
+                counts.Add(CloseReasons.Name((CloseReason)reason), _closedBy[reason]);
+            }
+        }
+
+        return counts;
+    }
+
+    private RentTimeoutException TimeoutError(TimeSpan timeout)
+    {
+        TcpPoolSnapshot now = GetSnapshot();
+        string cause = now.State == TcpPoolState.Paused
+            ? "The pool is paused; call Resume()."
+            : now.LastConnectError is not null && now.Idle + now.Used == 0
+                ? $"No connection could be opened: check the endpoint {_settings.Address}."
+                : "Raise MaxConnections if the server can take more, RentTimeout if callers can wait longer, or return connections sooner.";
+        return new RentTimeoutException(
+            string.Create(CultureInfo.InvariantCulture, $"Pool '{Name}' had no connection for a caller within {timeout.TotalSeconds:0.###} s {Numbers(now)}. {cause}"),
+            Name,
+            timeout,
+            now.LastConnectError);
+    }
+
+    /// <summary>Under the gate, which GetSnapshot may enter again.</summary>
+    private PoolQueueFullException QueueFullError() => new(
+        $"Pool '{Name}' refused a rent: MaxWaiters ({_settings.MaxWaiters}) callers wait already {Numbers(GetSnapshot())}. "
+        + "The service asks for more than its connections can carry: raise MaxConnections, or shed load earlier.",
+        Name);
+
+    private PoolClosedException ClosedError() => new(
+        _state == PoolState.Draining
+            ? $"Pool '{Name}' is draining: the client is shutting down and takes no new rents."
+            : $"Pool '{Name}' is closed: its client was disposed.",
+        Name);
+
+    private EndpointUnavailableException UnavailableError(Exception cause) => new(
+        $"Pool '{Name}' could not open a connection to {_settings.Address}: {cause.Message} {Numbers(GetSnapshot())}",
+        Name,
+        cause);
+
+    private static string Numbers(TcpPoolSnapshot now)
+    {
+        string lastError = now.LastConnectError is { } error ? $", last dial error: {error.Message}" : "";
+        return $"(idle {now.Idle}, used {now.Used}, connecting {now.Connecting}, closing {now.Closing}, waiting {now.Waiting}, "
+            + $"MaxConnections {now.MaxConnections}{lastError})";
+    }
+}

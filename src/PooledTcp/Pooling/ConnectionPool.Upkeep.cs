@@ -1,0 +1,217 @@
+using System.Diagnostics;
+using PooledTcp.Configuration;
+using PooledTcp.Connections;
+using PooledTcp.Shutdown;
+
+namespace PooledTcp.Pooling;
+
+/// <summary>
+/// Upkeep: the sweep that closes what expired and marks what will, MinIdleConnections, and the end of an unused ad hoc
+/// pool. Called by <see cref="Maintenance"/> only, one call at a time.
+/// </summary>
+internal sealed partial class ConnectionPool
+{
+    /// <summary>An idle or life time is looked at this often while it runs, so it ends at most that share late.</summary>
+    private const int SweepsPerTimeout = 20;
+
+    private static readonly TimeSpan ShortestSweep = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan LongestSweep = TimeSpan.FromSeconds(5);
+
+    private int _maintenanceRequested;
+    private TimeSpan _nextSweep;
+    private bool _wasUnused;
+    private volatile bool _sweepNow;
+    private volatile bool _topUpFailed;
+
+    /// <summary>True for the first request since maintenance last looked: the others need no place in its queue.</summary>
+    public bool TryMarkMaintenanceRequested() => Interlocked.Exchange(ref _maintenanceRequested, 1) == 0;
+
+    /// <summary>Called before maintenance looks, so that a request made while it looks is queued again.</summary>
+    public void AcceptMaintenance() => Volatile.Write(ref _maintenanceRequested, 0);
+
+    /// <summary>
+    /// One look: the sweep if it is due, MinIdleConnections always. Returns when the next is due, or null when there is
+    /// nothing to look after until somebody requests it. <paramref name="retired"/> tells that the pool has taken itself
+    /// out of use.
+    /// </summary>
+    public TimeSpan? Maintain(TimeSpan now, out bool retired)
+    {
+        retired = false;
+        TimeSpan interval = SweepInterval(_settings);
+        if (now >= _nextSweep || _sweepNow)
+        {
+            _sweepNow = false;
+            _nextSweep = now + interval;
+            Sweep(now, interval);
+            if (IsAdHoc)
+            {
+                // It goes when two sweeps in a row found it empty: a key in use would have shown in between.
+                bool unused = IsUnused();
+                retired = unused && _wasUnused && TryRetire();
+                _wasUnused = unused;
+            }
+        }
+
+        // A failed dial asks for a look, too; dialing again at once would make that a hot loop. So this look passes.
+        if (_topUpFailed)
+        {
+            _topUpFailed = false;
+        }
+        else
+        {
+            TopUpIdle();
+        }
+
+        return retired || IsAtRest() ? null : _nextSweep;
+    }
+
+    /// <summary>How often this pool is swept: a twentieth of its shortest timeout, from 20 ms to 5 s.</summary>
+    private static TimeSpan SweepInterval(PoolSettings settings)
+    {
+        TimeSpan shortest = LongestSweep * SweepsPerTimeout;
+        foreach (TimeSpan timeout in (ReadOnlySpan<TimeSpan>)[settings.IdleTimeout, settings.Lifetime])
+        {
+            if (timeout != Timeout.InfiniteTimeSpan && timeout < shortest)
+            {
+                shortest = timeout;
+            }
+        }
+
+        TimeSpan interval = shortest / SweepsPerTimeout;
+        return interval < ShortestSweep ? ShortestSweep : interval;
+    }
+
+    private bool IsUnused()
+    {
+        lock (_gate)
+        {
+            return Live == 0 && _waiters.Count == 0;
+        }
+    }
+
+    private bool IsAtRest()
+    {
+        lock (_gate)
+        {
+            bool nothingToKeep = _settings.MinIdleConnections == 0 || _state != PoolState.Open;
+            return _state == PoolState.Closed || (Live == 0 && _table.Count == 0 && nothingToKeep && !IsAdHoc);
+        }
+    }
+
+    private void Sweep(TimeSpan now, TimeSpan interval)
+    {
+        List<(TcpConnection Connection, CloseReason Reason)> evicted = [];
+        lock (_gate)
+        {
+            if (_settings.MinIdleConnections == 0)
+            {
+                foreach (TcpConnection? connection in _table.Items)
+                {
+                    SweepOne(connection, int.MaxValue, now, interval, evicted);
+                }
+            }
+            else
+            {
+                // Some idle ones stay past IdleTimeout, so the coldest must be asked first.
+                int idle = CountIdle();
+                foreach (TcpConnection connection in _table.Items.ToArray().OfType<TcpConnection>().OrderBy(static c => c.IdleSince))
+                {
+                    SweepOne(connection, idle - _settings.MinIdleConnections - evicted.Count, now, interval, evicted);
+                }
+            }
+        }
+
+        foreach ((TcpConnection connection, CloseReason reason) in evicted)
+        {
+            Remove(connection, reason);
+        }
+
+        lock (_gate)
+        {
+            if (_hasDeadLinks)
+            {
+                RemoveDeadLinks();
+            }
+        }
+
+        // A return that came while the stack was detached, or a rent that found it so.
+        ServeFromIdle();
+    }
+
+    private void SweepOne(
+        TcpConnection? connection, int surplus, TimeSpan now, TimeSpan interval, List<(TcpConnection Connection, CloseReason Reason)> evicted)
+    {
+        if (connection is null || connection.IsClosed)
+        {
+            return;
+        }
+
+        PoolSettings settings = _settings;
+        if (FindEviction(connection, settings, now) is { } reason
+            && (reason != CloseReason.IdleTimeout || surplus > 0)
+            && connection.TryEvict())
+        {
+            evicted.Add((connection, reason));
+            return;
+        }
+
+        // Two intervals ahead: a sweep that comes late must not let a connection be lent past its end.
+        TimeSpan horizon = now + (2 * interval);
+        connection.ExpiresSoon = LifetimeEnd(connection, settings) <= horizon
+            || (connection.IsIdle && IdleEnd(connection, settings) <= horizon);
+    }
+
+    private CloseReason? FindEviction(TcpConnection connection, PoolSettings settings, TimeSpan now)
+    {
+        if (!connection.IsIdle)
+        {
+            return null;
+        }
+
+        if (connection.Generation != _generation)
+        {
+            return _generationReason;
+        }
+
+        return now >= LifetimeEnd(connection, settings) ? CloseReason.MaxLifetime
+            : now >= IdleEnd(connection, settings) ? CloseReason.IdleTimeout
+            : null;
+    }
+
+    private void RemoveDeadLinks()
+    {
+        _idle.Compact();
+        _hasDeadLinks = false;
+        foreach (TcpConnection? connection in _table.Items.ToArray())
+        {
+            if (connection is { IsBuried: true })
+            {
+                if (connection.Linked)
+                {
+                    // A push was on its way while we compacted; it lands on a dead connection. Next time.
+                    _hasDeadLinks = true;
+                }
+                else
+                {
+                    _table.Remove(connection);
+                }
+            }
+        }
+
+        Debug.Assert(_table.Count >= _open, "Every open connection is listed.");
+    }
+
+    private int CountIdle()
+    {
+        int idle = 0;
+        foreach (TcpConnection? connection in _table.Items)
+        {
+            if (connection is { IsIdle: true })
+            {
+                idle++;
+            }
+        }
+
+        return idle;
+    }
+}

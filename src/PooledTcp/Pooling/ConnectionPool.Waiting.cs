@@ -1,0 +1,282 @@
+using System.Diagnostics;
+using PooledTcp.Connections;
+
+namespace PooledTcp.Pooling;
+
+/// <summary>Waiting: the queue, the hand-off, and every way out of the queue.</summary>
+internal sealed partial class ConnectionPool
+{
+    private ITimer? _deadlineTimer;
+    private TimeSpan _deadlineTimerDue = TimeSpan.MaxValue;
+
+    /// <summary>
+    /// The rent that found nothing warm: it joins the queue, and the planner may start a dial. False when an ad hoc pool
+    /// was retired just now; the caller then asks for the pool again.
+    /// </summary>
+    public bool TryEnqueue(TimeSpan? timeout, CancellationToken cancellationToken, out ValueTask<TcpLease> rent)
+    {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            rent = ValueTask.FromCanceled<TcpLease>(cancellationToken);
+            return true;
+        }
+
+        TimeSpan limit = timeout ?? _settings.RentTimeout;
+        TimeSpan deadline = limit == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : Services.Clock.Read() + limit;
+        while (true)
+        {
+            Exception? refusal = null;
+            TcpConnection? connection = null;
+            Waiter? waiter = null;
+            lock (_gate)
+            {
+                if (_state == PoolState.Retired)
+                {
+                    rent = default;
+                    return false;
+                }
+
+                if (_state != PoolState.Open)
+                {
+                    refusal = ClosedError();
+                }
+                else if (_detour == Detour.None && (connection = _idle.TryTake()) is not null)
+                {
+                    // The sweep had the stack in its hands when the warm path looked.
+                }
+                else if (!CanDialForNewcomer() && _waiters.Count - _waiters.Dialed >= _settings.MaxWaiters)
+                {
+                    refusal = QueueFullError();
+                }
+                else
+                {
+                    waiter = Services.Waiters.Get();
+                    waiter.Prepare(this, limit, deadline, cancellationToken);
+                    _waiters.Enqueue(waiter);
+                    RefreshDetour();
+                    ArmDeadlineTimer(deadline);
+                }
+            }
+
+            if (refusal is not null)
+            {
+                rent = ValueTask.FromException<TcpLease>(refusal);
+                return true;
+            }
+
+            if (waiter is not null)
+            {
+                // Read now: once it is served and awaited, the waiter belongs to another rent.
+                rent = waiter.Task;
+
+                // The queue shows the waiter; now look whether a connection came back before its returner could see that.
+                ServeFromIdle();
+                Launch(Plan());
+                waiter.WatchCancellation();
+                return true;
+            }
+
+            if (IsUsable(connection!))
+            {
+                connection!.BeginLease();
+                rent = new ValueTask<TcpLease>(new TcpLease(connection));
+                return true;
+            }
+        }
+    }
+
+    /// <summary>The caller's token fired. Loses against a hand-off that removed the waiter first; then the lease is the caller's.</summary>
+    public void Cancel(Waiter waiter)
+    {
+        Dial? dials;
+        lock (_gate)
+        {
+            if (!waiter.IsQueued)
+            {
+                return;
+            }
+
+            Dequeue(waiter);
+            dials = PlanDials();
+        }
+
+        waiter.Fail(new OperationCanceledException(waiter.CancellationToken));
+        Launch(dials);
+    }
+
+    /// <summary>
+    /// Pairs idle connections with waiters, and closes idle ones that a shutdown or a lowered limit wants gone. Whoever
+    /// published a connection, a waiter or a change of state calls it.
+    /// </summary>
+    private void ServeFromIdle()
+    {
+        while ((_detour & Detour.ConcernsReturns) != Detour.None && _idle.TryTake() is { } connection)
+        {
+            connection.TakeBack();
+            if (FindSurplus() is { } surplus)
+            {
+                Remove(connection, surplus);
+                continue;
+            }
+
+            if (!IsUsable(connection) || TryHandOver(connection))
+            {
+                continue;
+            }
+
+            // Nobody wanted it after all.
+            _idle.Settle(connection);
+            connection.PublishIdle();
+            _idle.Push(connection);
+            RemoveIfOutdated(connection);
+        }
+    }
+
+    /// <summary>Gives a connection that the pool owns, parked and checked, to the oldest waiter. False when nobody may be served.</summary>
+    private bool TryHandOver(TcpConnection connection)
+    {
+        Waiter? waiter;
+        Dial? dials;
+        lock (_gate)
+        {
+            waiter = _waiters.Oldest;
+            if (waiter is null || _paused || connection.Generation != _generation)
+            {
+                return false;
+            }
+
+            Lend(connection, waiter);
+            dials = PlanDials();
+        }
+
+        waiter.Succeed(new TcpLease(connection));
+        Launch(dials);
+        return true;
+    }
+
+    /// <summary>Under the gate: the waiter leaves the queue and the connection is its own; the caller completes it outside.</summary>
+    private void Lend(TcpConnection connection, Waiter waiter)
+    {
+        Dequeue(waiter);
+        connection.LendDirectly();
+        connection.BeginLease();
+    }
+
+    /// <summary>Under the gate. The waiter's dial goes on without it and is free for another.</summary>
+    private void Dequeue(Waiter waiter)
+    {
+        _waiters.Remove(waiter);
+        if (waiter.Dial is { } dial)
+        {
+            _waiters.Unlink(waiter);
+            _orphans.Add(dial);
+        }
+
+        RefreshDetour();
+    }
+
+    /// <summary>Under the gate. A full fence: see the remarks on lost wake-ups.</summary>
+    private void RefreshDetour()
+    {
+        Detour detour = Detour.None;
+        if (_waiters.Count > 0 && !_paused)
+        {
+            detour |= Detour.Waiters;
+        }
+
+        if (_paused)
+        {
+            detour |= Detour.Paused;
+        }
+
+        if (_open + _connecting > _settings.MaxConnections)
+        {
+            detour |= Detour.Shrinking;
+        }
+
+        if (_state != PoolState.Open)
+        {
+            detour |= Detour.Refusing;
+        }
+
+        if (_detour != detour)
+        {
+            _detour = detour;
+            Interlocked.MemoryBarrier();
+        }
+    }
+
+    /// <summary>Under the gate.</summary>
+    private void ArmDeadlineTimer(TimeSpan deadline)
+    {
+        if (deadline >= _deadlineTimerDue)
+        {
+            return;
+        }
+
+        _deadlineTimerDue = deadline;
+        _deadlineTimer ??= CreateDeadlineTimer();
+
+        // Timers count whole milliseconds and may fire a little early: round up, so that the callback finds someone.
+        double due = Math.Ceiling((deadline - Services.Clock.Read()).TotalMilliseconds);
+        _deadlineTimer.Change(TimeSpan.FromMilliseconds(Math.Clamp(due, 0, int.MaxValue)), Timeout.InfiniteTimeSpan);
+    }
+
+    private ITimer CreateDeadlineTimer()
+    {
+        // The timer outlives the caller who happens to need it first.
+        using AsyncFlowControl flow = ExecutionContext.IsFlowSuppressed() ? default : ExecutionContext.SuppressFlow();
+        return Services.Clock.Time.CreateTimer(
+            static state => ((ConnectionPool)state!).ExpireWaiters(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    private void ExpireWaiters()
+    {
+        List<Waiter>? expired = null;
+        Dial? dials;
+        lock (_gate)
+        {
+            TimeSpan now = Services.Clock.Read();
+            Waiter? waiter = _waiters.Oldest;
+            while (waiter is not null)
+            {
+                Waiter? next = waiter.Next;
+                if (waiter.Deadline <= now)
+                {
+                    Dequeue(waiter);
+                    (expired ??= []).Add(waiter);
+                }
+
+                waiter = next;
+            }
+
+            _deadlineTimerDue = TimeSpan.MaxValue;
+            ArmDeadlineTimer(_waiters.EarliestDeadline());
+            dials = PlanDials();
+        }
+
+        Launch(dials);
+        if (expired is not null)
+        {
+            Interlocked.Add(ref _rentTimeouts, expired.Count);
+            foreach (Waiter waiter in expired)
+            {
+                waiter.Fail(TimeoutError(waiter.Timeout));
+            }
+        }
+    }
+
+    /// <summary>Under the gate: takes everybody out of the queue, for a pool that closes.</summary>
+    private List<Waiter> DequeueAll()
+    {
+        List<Waiter> all = [];
+        while (_waiters.Oldest is { } waiter)
+        {
+            Dequeue(waiter);
+            all.Add(waiter);
+        }
+
+        Debug.Assert(_waiters.Dialed == 0, "Nobody waits, so no dial is for anybody.");
+        return all;
+    }
+}

@@ -1,0 +1,314 @@
+using PooledTcp.Configuration;
+using PooledTcp.Connections;
+using PooledTcp.Shutdown;
+using PooledTcp.Telemetry;
+
+namespace PooledTcp.Pooling;
+
+/// <summary>
+/// The connections to one endpoint and who gets which, when. This part holds the state and the warm path; the others hold
+/// waiting, dialing, closing and upkeep.
+/// </summary>
+/// <remarks>
+/// <para>
+/// <b>The warm path takes no lock.</b> A rent takes an idle connection by one compare-and-swap on its word, a return
+/// publishes it by another. Everything else (queue, dials, counts, state changes) happens under <see cref="_gate"/>, where
+/// nothing slow runs: no socket call, no log, no continuation, no user code.
+/// </para>
+/// <para>
+/// <b>No wake-up is lost.</b> While <see cref="_detour"/> is not zero (someone waits, the pool is paused, shrinking or
+/// shutting down) rents and returns go through the gate. A return publishes its connection and then reads the detour and
+/// the generation; a waiter (or Clear, or a shutdown) publishes itself there and then looks at the idle connections. Both
+/// publications are full fences, so at least one of the two sees the other.
+/// </para>
+/// <para>
+/// <b>Counting.</b> <see cref="_open"/> (idle and used), <see cref="_connecting"/> and <see cref="_closing"/> change under
+/// the gate only; idle is counted by looking at the words, used is the rest. So they always sum to the live sockets, and
+/// none can be negative.
+/// </para>
+/// </remarks>
+internal sealed partial class ConnectionPool : ILeaseOwner
+{
+    private readonly Lock _gate = new();
+    private readonly ConnectionTable _table = new();
+    private readonly IdleStore _idle;
+    private readonly WaiterQueue _waiters = new();
+
+    // Written under the gate, read without it by the warm path.
+    private volatile PoolSettings _settings;
+    private volatile int _generation;
+    private volatile Detour _detour;
+
+    // Under the gate only.
+    private PoolState _state;
+    private bool _paused;
+    private CloseReason _generationReason = CloseReason.Cleared;
+    private int _open;
+    private int _connecting;
+    private int _closing;
+
+    public ConnectionPool(string name, bool isAdHoc, PoolSettings settings, IConnector connector, EndpointHooks hooks, PoolServices services)
+    {
+        Name = name;
+        IsAdHoc = isAdHoc;
+        Connector = connector;
+        Hooks = hooks;
+        Services = services;
+        _settings = settings;
+        _idle = new IdleStore(_table, services.IdleSlots);
+    }
+
+    [Flags]
+    private enum Detour
+    {
+        None = 0,
+
+        /// <summary>Someone waits and may be served.</summary>
+        Waiters = 1,
+
+        /// <summary>Rents wait, returns stay idle.</summary>
+        Paused = 2,
+
+        /// <summary>A lowered MaxConnections is not reached yet.</summary>
+        Shrinking = 4,
+
+        /// <summary>Draining, closed or retired: nothing is lent to newcomers.</summary>
+        Refusing = 8,
+
+        /// <summary>What a returned connection has to be looked at for.</summary>
+        ConcernsReturns = Waiters | Shrinking | Refusing,
+    }
+
+    public string Name { get; }
+
+    /// <summary>Made for an address, not for a configured name: it goes away when unused.</summary>
+    public bool IsAdHoc { get; }
+
+    public IConnector Connector { get; }
+
+    public EndpointHooks Hooks { get; }
+
+    public PoolServices Services { get; }
+
+    public PoolSettings Settings => _settings;
+
+    /// <summary>
+    /// Rents an idle connection if there is a good one and nobody waits for it. Allocates nothing, takes no lock, reads no
+    /// clock; its one system call is the transport's check.
+    /// </summary>
+    public bool TryRent(out TcpLease lease)
+    {
+        if (_detour == Detour.None)
+        {
+            while (_idle.TryTake() is { } connection)
+            {
+                if (IsUsable(connection))
+                {
+                    connection.BeginLease();
+                    lease = new TcpLease(connection);
+                    return true;
+                }
+            }
+        }
+
+        lease = default;
+        return false;
+    }
+
+    void ILeaseOwner.Return(TcpConnection connection, long version)
+    {
+        // The common return: complete, clean, nothing to release, nobody waiting. The swap loses to any operation that
+        // started meanwhile (it withdraws the completion) and to a second dispose; only reads and IdleSince come before it.
+        if (connection.IsCleanlyCompleted(version)
+            && connection.ReturnsPlainly
+            && _detour == Detour.None
+            && Hooks.Reset is null
+            && FindReturnFault(connection, version) is null)
+        {
+            connection.IdleSince = Services.Clock.Coarse;
+            if (connection.TryEndCompleted(version, LeaseWord.Idle))
+            {
+                AfterPublish(connection);
+                return;
+            }
+        }
+
+        ReturnCarefully(connection, version);
+    }
+
+    /// <summary>
+    /// The rent's check on a connection that was just taken from idle. When it fails, the connection is closed here and the
+    /// caller looks for another.
+    /// </summary>
+    private bool IsUsable(TcpConnection connection)
+    {
+        CloseReason? fault = null;
+        if (connection.Generation != _generation)
+        {
+            fault = _generationReason;
+        }
+        else if (connection.ExpiresSoon)
+        {
+            fault = FindExpiry(connection, Services.Clock.Read(), wasIdle: true);
+        }
+
+        fault ??= connection.Transport.CheckIdle() switch
+        {
+            IdleVerdict.Clean => null,
+            IdleVerdict.PeerClosed => CloseReason.PeerClosed,
+            _ => CloseReason.HealthCheckFailed,
+        };
+        if (fault is { } reason)
+        {
+            Remove(connection, reason);
+            return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>Why a completed connection must not be lent again; null when it may. Its buffers are not looked at here.</summary>
+    private CloseReason? FindReturnFault(TcpConnection connection, long version)
+    {
+        PoolSettings settings = _settings;
+        if (connection.FindFault(version, settings.AllowOneWay) is { } fault)
+        {
+            return fault;
+        }
+
+        if (connection.Generation != _generation)
+        {
+            return _generationReason;
+        }
+
+        if (connection.Uses >= settings.MaxUses)
+        {
+            return CloseReason.MaxUses;
+        }
+
+        return connection.ExpiresSoon ? FindExpiry(connection, Services.Clock.Read(), wasIdle: false) : null;
+    }
+
+    /// <summary>The return of a connection that is faulty, was not completed, has pipes or TLS, or is wanted by someone.</summary>
+    private void ReturnCarefully(TcpConnection connection, long version)
+    {
+        if (!connection.TryEndAny(version, out long flags))
+        {
+            return;
+        }
+
+        // From here the connection is the pool's alone, so its pipes can be released and its TLS parked without a race.
+        CloseReason? fault = (flags & LeaseWord.Completed) == 0 ? connection.ReasonNotCompleted()
+            : (flags & LeaseWord.InFlight) != 0 ? CloseReason.ReturnedDirty
+            : FindReturnFault(connection, version);
+
+        connection.ReleasePipes(version);
+        if (fault is { } reason)
+        {
+            Remove(connection, reason);
+        }
+        else if (Hooks.Reset is { } reset)
+        {
+            _ = ResetAsync(connection, reset);
+        }
+        else
+        {
+            Recycle(connection);
+        }
+    }
+
+    /// <summary>Runs the reset hook before the connection goes idle. It counts as used meanwhile, and the caller does not wait.</summary>
+    private async Task ResetAsync(TcpConnection connection, Func<TcpLease, CancellationToken, ValueTask> reset)
+    {
+        try
+        {
+            using CancellationTokenSource budget = new(_settings.ConnectTimeout, Services.Clock.Time);
+            await HookLease.RunAsync<object?>(
+                connection,
+                async (lease, token) =>
+                {
+                    await reset(lease, token).ConfigureAwait(false);
+                    return null;
+                },
+                budget.Token).ConfigureAwait(false);
+            connection.HandTo(this);
+        }
+        catch (Exception e)
+        {
+            PoolLog.ResetFailed(Services.Logger, e, Name, connection.Id);
+            Remove(connection, CloseReason.HealthCheckFailed);
+            return;
+        }
+
+        Recycle(connection);
+    }
+
+    /// <summary>A clean connection that the pool owns: parked, then to the oldest waiter or to idle.</summary>
+    private void Recycle(TcpConnection connection)
+    {
+        if (!connection.Transport.TryPark())
+        {
+            Remove(connection, CloseReason.ReturnedDirty);
+            return;
+        }
+
+        if ((_detour & Detour.Waiters) != Detour.None && (!IsUsable(connection) || TryHandOver(connection)))
+        {
+            return;
+        }
+
+        connection.IdleSince = Services.Clock.Coarse;
+        _idle.Settle(connection);
+        connection.PublishIdle();
+        AfterPublish(connection);
+    }
+
+    /// <summary>
+    /// The second half of a return: the connection's word says idle already. Link it, then read what others may have
+    /// published before they could see it.
+    /// </summary>
+    private void AfterPublish(TcpConnection connection)
+    {
+        _idle.Push(connection);
+        if ((_detour & Detour.ConcernsReturns) != Detour.None)
+        {
+            ServeFromIdle();
+        }
+
+        RemoveIfOutdated(connection);
+    }
+
+    /// <summary>
+    /// Clear and a change of settings go round the idle connections once; one that was published a moment too late for
+    /// that is looked at here, after its publication.
+    /// </summary>
+    private void RemoveIfOutdated(TcpConnection connection)
+    {
+        if (connection.Generation != _generation && connection.TryTake())
+        {
+            Remove(connection, _generationReason);
+        }
+    }
+
+    private CloseReason? FindExpiry(TcpConnection connection, TimeSpan now, bool wasIdle)
+    {
+        PoolSettings settings = _settings;
+        if (now >= LifetimeEnd(connection, settings))
+        {
+            return CloseReason.MaxLifetime;
+        }
+
+        // MinIdleConnections are kept past IdleTimeout; then only the sweep, which counts them, may close an idle one.
+        return wasIdle && settings.MinIdleConnections == 0 && now >= IdleEnd(connection, settings)
+            ? CloseReason.IdleTimeout
+            : null;
+    }
+
+    private static TimeSpan LifetimeEnd(TcpConnection connection, PoolSettings settings) =>
+        settings.Lifetime == Timeout.InfiniteTimeSpan
+            ? TimeSpan.MaxValue
+            : connection.CreatedAt + (settings.Lifetime * connection.LifetimeFactor);
+
+    private static TimeSpan IdleEnd(TcpConnection connection, PoolSettings settings) =>
+        settings.IdleTimeout == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : connection.IdleSince + settings.IdleTimeout;
+}

@@ -1,0 +1,119 @@
+using PooledTcp.Configuration;
+using PooledTcp.Connections;
+
+namespace PooledTcp.Pooling;
+
+/// <summary>
+/// One attempt to open a connection: connect, TLS and the protocol's handshake within ConnectTimeout. It belongs to the
+/// pool. The waiter it was started for may be served or leave meanwhile; the dial then passes to another.
+/// </summary>
+#pragma warning disable CA1001 // The budget is disposed by the one run of the dial.
+internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int generation) : IThreadPoolWorkItem
+#pragma warning restore CA1001
+{
+    private readonly CancellationTokenSource _budget = new(settings.ConnectTimeout, pool.Services.Clock.Time);
+    private string _stage = "connecting";
+
+    public int Generation { get; } = generation;
+
+    /// <summary>Whom a failure fails. Touched under the pool's gate only.</summary>
+    public Waiter? Waiter { get; set; }
+
+    /// <summary>Links the dials that one pass of the planner starts.</summary>
+    public Dial? NextToLaunch { get; set; }
+
+    /// <summary>
+    /// Runs on the thread pool without the execution context of the caller who happened to need it: the connection will
+    /// outlive that caller, and so would its AsyncLocals and its Activity.
+    /// </summary>
+    public void Execute() => _ = RunAsync();
+
+    /// <summary>Gives up: the pool closed or its generation moved on. Outside the gate, since cancelling runs callbacks.</summary>
+    public void Cancel()
+    {
+        try
+        {
+            _budget.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It ended while we were coming.
+        }
+    }
+
+    private async Task RunAsync()
+    {
+        TcpConnection? connection = null;
+        try
+        {
+            connection = await OpenAsync(_budget.Token).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            pool.DialFailed(this, Explain(e));
+        }
+        finally
+        {
+            _budget.Dispose();
+        }
+
+        if (connection is not null)
+        {
+            pool.DialSucceeded(this, connection);
+        }
+    }
+
+    private async Task<TcpConnection> OpenAsync(CancellationToken cancellationToken)
+    {
+        Transport transport = await ConnectAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            TcpConnection connection = pool.NewConnection(transport, Generation);
+            if (pool.Hooks.Handshake is { } handshake)
+            {
+                _stage = "in the handshake";
+                connection.Session = await HookLease.RunAsync(connection, handshake, cancellationToken).ConfigureAwait(false);
+            }
+
+            connection.HandTo(pool);
+            return connection;
+        }
+        catch
+        {
+            transport.Close();
+            throw;
+        }
+    }
+
+    private async Task<Transport> ConnectAsync(CancellationToken cancellationToken)
+    {
+        Task<Transport> connect = pool.Connector.ConnectAsync(settings, cancellationToken).AsTask();
+        try
+        {
+            // A connect callback may ignore its token. The budget holds all the same: a stalled dial must not keep its permit.
+            return await connect.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            _ = connect.ContinueWith(
+                static late =>
+                {
+                    if (late.IsCompletedSuccessfully)
+                    {
+                        late.Result.Close();
+                    }
+
+                    _ = late.Exception; // observed
+                },
+                CancellationToken.None,
+                TaskContinuationOptions.ExecuteSynchronously,
+                TaskScheduler.Default);
+            throw;
+        }
+    }
+
+    private Exception Explain(Exception exception) =>
+        exception is OperationCanceledException && _budget.IsCancellationRequested
+            ? new TimeoutException($"ConnectTimeout ({settings.ConnectTimeout.TotalSeconds:0.###} s) passed while {_stage}.", exception)
+            : exception;
+}

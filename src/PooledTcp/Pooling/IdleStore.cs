@@ -1,0 +1,114 @@
+using System.Runtime.InteropServices;
+using PooledTcp.Connections;
+
+namespace PooledTcp.Pooling;
+
+/// <summary>
+/// Where idle connections wait: one slot per processor, then the shared stack. A rent tries its own slot, the stack, the
+/// other slots, in that order.
+/// </summary>
+/// <remarks>
+/// A slot keeps pointing at its connection while that is leased. So a caller that rents and returns on one processor pays
+/// one compare-and-swap on the connection's own word each way and touches nothing that another processor writes. All other
+/// connections flow through the stack, the warmest on top, so the surplus of a burst sinks, stays idle and is trimmed.
+/// </remarks>
+internal sealed class IdleStore
+{
+    private const int MaxSlots = 64;
+
+    private readonly Slot[] _slots;
+    private readonly IdleStack _stack;
+
+    public IdleStore(ConnectionTable table, int slots)
+    {
+        _slots = new Slot[Math.Clamp(slots, 1, MaxSlots)];
+        _stack = new IdleStack(table);
+    }
+
+    /// <summary>An idle connection, now leased to nobody: the caller must lend, return or close it.</summary>
+    public TcpConnection? TryTake()
+    {
+        int own = OwnSlot();
+        TcpConnection? connection = Volatile.Read(ref _slots[own].Connection);
+        if (connection is not null && connection.TryTake())
+        {
+            return connection;
+        }
+
+        while ((connection = _stack.Pop()) is not null)
+        {
+            // One that cannot be taken was closed while it lay here.
+            if (connection.TryTake())
+            {
+                Settle(connection);
+                return connection;
+            }
+        }
+
+        for (int i = 1; i < _slots.Length; i++)
+        {
+            connection = Volatile.Read(ref _slots[(own + i) % _slots.Length].Connection);
+            if (connection is not null && connection.TryTake())
+            {
+                return connection;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>
+    /// Gives a connection this processor's slot if that is free. Only for who owns the connection alone (the pool, or a rent
+    /// that has not lent it yet): a connection with a slot can be found the moment its word says idle, one without must be
+    /// <see cref="Push"/>ed.
+    /// </summary>
+    public void Settle(TcpConnection connection)
+    {
+        if (connection.Slot >= 0)
+        {
+            return;
+        }
+
+        int own = OwnSlot();
+        TcpConnection? occupant = Volatile.Read(ref _slots[own].Connection);
+        if ((occupant is null || occupant.IsClosed)
+            && Interlocked.CompareExchange(ref _slots[own].Connection, connection, occupant) == occupant)
+        {
+            connection.Slot = own;
+        }
+    }
+
+    /// <summary>
+    /// Makes an idle connection findable, if it has no slot. After its word says idle, not before: a rent that popped it
+    /// earlier would take it for a dead one and drop it.
+    /// </summary>
+    public void Push(TcpConnection connection)
+    {
+        if (connection.Slot < 0)
+        {
+            _stack.Push(connection);
+        }
+    }
+
+    /// <summary>Lets go of a closed connection.</summary>
+    public void Forget(TcpConnection connection)
+    {
+        if (connection.Slot >= 0)
+        {
+            Interlocked.CompareExchange(ref _slots[connection.Slot].Connection, null, connection);
+        }
+    }
+
+    /// <inheritdoc cref="IdleStack.Compact"/>
+    public void Compact() => _stack.Compact();
+
+    private int OwnSlot() => (int)((uint)Thread.GetCurrentProcessorId() % (uint)_slots.Length);
+
+    /// <summary>Two cache lines apart (the prefetcher fetches in pairs), so that one processor's slot never slows another's.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 128)]
+    private struct Slot
+    {
+        [FieldOffset(0)]
+        public TcpConnection? Connection;
+    }
+}

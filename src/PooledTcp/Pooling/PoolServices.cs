@@ -1,0 +1,30 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.ObjectPool;
+using PooledTcp.Connections;
+
+namespace PooledTcp.Pooling;
+
+/// <summary>What all pools of one client share.</summary>
+internal sealed class PoolServices
+{
+    /// <summary>Waiters kept for reuse over all pools; a burst beyond it allocates.</summary>
+    private const int RetainedWaiters = 1024;
+
+    private static long _lastConnectionId;
+
+    public required PoolClock Clock { get; init; }
+
+    public required ILogger Logger { get; init; }
+
+    public required Maintenance Maintenance { get; init; }
+
+    /// <summary>0 to 1, for jitter; the tests put a fixed value here.</summary>
+    public Func<double> NextRandom { get; init; } = Random.Shared.NextDouble;
+
+    public int IdleSlots { get; init; } = Environment.ProcessorCount;
+
+    public ObjectPool<Waiter> Waiters { get; } =
+        new DefaultObjectPool<Waiter>(new DefaultPooledObjectPolicy<Waiter>(), RetainedWaiters);
+
+    public static long NextConnectionId() => Interlocked.Increment(ref _lastConnectionId);
+}

@@ -1,0 +1,109 @@
+using System.Diagnostics;
+using System.Threading.Tasks.Sources;
+using Microsoft.Extensions.ObjectPool;
+
+namespace PooledTcp.Pooling;
+
+/// <summary>
+/// One caller waiting for a connection. It is its own task source, so a wait allocates nothing once the pool of waiters
+/// is warm, and it is linked into the queue directly, so leaving from the middle costs no search.
+/// </summary>
+/// <remarks>
+/// The outcome is settled under the pool's gate: whoever removes the waiter from its queue, and only that one, completes
+/// it afterwards, outside the gate. So a cancelled or expired waiter never receives a connection, a served one is never
+/// cancelled, and none is reused while the queue can still reach it. Continuations run on the thread pool, never on the
+/// stack of whoever returned the connection.
+/// </remarks>
+internal sealed class Waiter : IValueTaskSource<TcpLease>
+{
+    private ManualResetValueTaskSourceCore<TcpLease> _core = new() { RunContinuationsAsynchronously = true };
+    private CancellationTokenRegistration _registration;
+
+    /// <summary>The pool that is waited on.</summary>
+    public ConnectionPool? Pool { get; private set; }
+
+    /// <summary>On the pool clock; <see cref="TimeSpan.MaxValue"/> for never.</summary>
+    public TimeSpan Deadline { get; private set; }
+
+    public TimeSpan Timeout { get; private set; }
+
+    public CancellationToken CancellationToken { get; private set; }
+
+    // The rest belongs to the queue and is touched under the pool's gate only.
+
+    public Waiter? Next { get; set; }
+
+    public Waiter? Previous { get; set; }
+
+    public bool IsQueued { get; set; }
+
+    /// <summary>The dial that was started for this waiter or passed to it, while it is running.</summary>
+    public Dial? Dial { get; set; }
+
+    public ValueTask<TcpLease> Task => new(this, _core.Version);
+
+    public void Prepare(ConnectionPool pool, TimeSpan timeout, TimeSpan deadline, CancellationToken cancellationToken)
+    {
+        Pool = pool;
+        Timeout = timeout;
+        Deadline = deadline;
+        CancellationToken = cancellationToken;
+    }
+
+    /// <summary>Call it once the waiter is queued: a token that is cancelled already runs the callback here and now.</summary>
+    public void WatchCancellation()
+    {
+        if (CancellationToken.CanBeCanceled)
+        {
+            _registration = CancellationToken.UnsafeRegister(
+                static state =>
+                {
+                    Waiter waiter = (Waiter)state!;
+                    waiter.Pool!.Cancel(waiter);
+                },
+                this);
+        }
+    }
+
+    public void Succeed(TcpLease lease) => _core.SetResult(lease);
+
+    public void Fail(Exception exception) => _core.SetException(exception);
+
+    /// <summary>Gives back a waiter that was prepared but never queued.</summary>
+    public void Recycle()
+    {
+        Debug.Assert(!IsQueued && Dial is null, "A waiter is not recycled before it left the queue.");
+        ObjectPool<Waiter> home = Pool!.Services.Waiters;
+        Pool = null;
+        CancellationToken = default;
+        home.Return(this);
+    }
+
+    TcpLease IValueTaskSource<TcpLease>.GetResult(short token)
+    {
+        // Awaited twice, or too early: throw before anything is recycled.
+        if (_core.GetStatus(token) == ValueTaskSourceStatus.Pending)
+        {
+            throw new InvalidOperationException("The rent has not completed.");
+        }
+
+        // Waits for a cancellation callback that is running just now: after this nothing but the caller knows the waiter.
+        _registration.Dispose();
+        try
+        {
+            return _core.GetResult(token);
+        }
+        finally
+        {
+            _registration = default;
+            _core.Reset();
+            Recycle();
+        }
+    }
+
+    ValueTaskSourceStatus IValueTaskSource<TcpLease>.GetStatus(short token) => _core.GetStatus(token);
+
+    void IValueTaskSource<TcpLease>.OnCompleted(
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _core.OnCompleted(continuation, state, token, flags);
+}

@@ -1,0 +1,13 @@
+namespace PooledTcp.Shutdown;
+
+/// <summary>The names of <see cref="CloseReason"/> as telemetry and snapshots spell them.</summary>
+internal static class CloseReasons
+{
+    private static readonly string[] Names =
+        [.. Enum.GetNames<CloseReason>().Select(name => string.Concat(name.Select((c, i) =>
+            i > 0 && char.IsUpper(c) ? $"_{char.ToLowerInvariant(c)}" : char.ToLowerInvariant(c).ToString())))];
+
+    public static int Count => Names.Length;
+
+    public static string Name(CloseReason reason) => Names[(int)reason];
+}

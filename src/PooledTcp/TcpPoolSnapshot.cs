@@ -1,0 +1,60 @@
+namespace PooledTcp;
+
+/// <summary>
+/// One pool at one moment. <see cref="Idle"/> + <see cref="Used"/> + <see cref="Connecting"/> + <see cref="Closing"/> is the
+/// number of its live sockets; no count is ever negative. Totals count since the pool was made.
+/// </summary>
+public sealed record TcpPoolSnapshot
+{
+    internal TcpPoolSnapshot()
+    {
+    }
+
+    /// <summary>The endpoint's configured name, or the address of an ad hoc pool.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>What the pool does with a rent just now.</summary>
+    public required TcpPoolState State { get; init; }
+
+    /// <summary>One more at each <see cref="TcpPool.Clear"/> and each change of address, socket or TLS settings.</summary>
+    public required int Generation { get; init; }
+
+    /// <summary>The limit in force.</summary>
+    public required int MaxConnections { get; init; }
+
+    /// <summary>Open connections that nobody holds.</summary>
+    public required int Idle { get; init; }
+
+    /// <summary>Connections on loan, those in a reset hook included.</summary>
+    public required int Used { get; init; }
+
+    /// <summary>Dials that are running, TLS and handshake included.</summary>
+    public required int Connecting { get; init; }
+
+    /// <summary>Connections that left the pool and whose socket is not closed yet.</summary>
+    public required int Closing { get; init; }
+
+    /// <summary>Callers waiting for a connection.</summary>
+    public required int Waiting { get; init; }
+
+    /// <summary>Connections opened.</summary>
+    public required long Created { get; init; }
+
+    /// <summary>Connections closed.</summary>
+    public required long Closed { get; init; }
+
+    /// <summary>
+    /// Why connections were closed, those still closing included, by the names of <c>pooled_tcp.connection.close.reason</c>
+    /// (<c>idle_timeout</c>, <c>returned_dirty</c> ...); reasons that have not occurred are absent.
+    /// </summary>
+    public required IReadOnlyDictionary<string, long> ClosedByReason { get; init; }
+
+    /// <summary>Dials that failed.</summary>
+    public required long DialsFailed { get; init; }
+
+    /// <summary>Rents that ended in <see cref="RentTimeoutException"/>.</summary>
+    public required long RentTimeouts { get; init; }
+
+    /// <summary>Why the last failed dial failed; null when none did.</summary>
+    public required Exception? LastConnectError { get; init; }
+}

@@ -1,0 +1,23 @@
+using Microsoft.Extensions.Logging;
+using PooledTcp.Shutdown;
+
+namespace PooledTcp.Telemetry;
+
+/// <summary>The library's log events, with stable ids and names. No payload and no secret is ever logged.</summary>
+internal static partial class PoolLog
+{
+    [LoggerMessage(1, LogLevel.Debug, "Pool {Pool}: connection {ConnectionId} opened.", EventName = "pooled_tcp.connection.opened")]
+    public static partial void Opened(ILogger logger, string pool, long connectionId);
+
+    [LoggerMessage(2, LogLevel.Debug, "Pool {Pool}: connection {ConnectionId} closed after {Uses} uses: {Reason}.", EventName = "pooled_tcp.connection.closed")]
+    public static partial void Closed(ILogger logger, string pool, long connectionId, CloseReason reason, int uses);
+
+    [LoggerMessage(3, LogLevel.Warning, "Pool {Pool}: a dial failed.", EventName = "pooled_tcp.connection.dial_failed")]
+    public static partial void DialFailed(ILogger logger, Exception exception, string pool);
+
+    [LoggerMessage(4, LogLevel.Warning, "Pool {Pool}: the reset hook failed on connection {ConnectionId}; it is closed.", EventName = "pooled_tcp.connection.reset_failed")]
+    public static partial void ResetFailed(ILogger logger, Exception exception, string pool, long connectionId);
+
+    [LoggerMessage(5, LogLevel.Error, "Maintenance of a pool failed; it is tried again.", EventName = "pooled_tcp.maintenance.failed")]
+    public static partial void MaintenanceFailed(ILogger logger, Exception exception);
+}
