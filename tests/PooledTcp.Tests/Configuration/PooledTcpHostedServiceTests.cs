@@ -1,12 +1,26 @@
+using System.Collections.Concurrent;
+using System.Net.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using PooledTcp.Tests.Connections;
 using Xunit;
 
 namespace PooledTcp.Tests.Configuration;
 
-public class PooledTcpHostedServiceTests
+public sealed class PooledTcpHostedServiceTests : IDisposable
 {
+    // Kept: a peer that the finalizer takes would end connections with an RST.
+    private readonly ConcurrentQueue<Socket> _servers = [];
+
+    public void Dispose()
+    {
+        foreach (var server in _servers)
+        {
+            server.Dispose();
+        }
+    }
+
     [Fact]
     public async Task Invalid_settings_fail_the_start_before_any_service_starts()
     {
@@ -39,7 +53,7 @@ public class PooledTcpHostedServiceTests
         {
             services.Configure<HostOptions>(o => o.ServicesStopConcurrently = concurrently);
             services.AddSingleton<IHostedService>(before);
-            services.AddPooledTcp(Bound.Section("Endpoints:cache:Address=127.0.0.1:6379"));
+            AddLoopback(services);
             services.AddSingleton<IHostedService>(after);
         });
         before.Services = after.Services = host.Services;
@@ -47,8 +61,44 @@ public class PooledTcpHostedServiceTests
         await host.StartAsync(TestContext.Current.CancellationToken);
         await host.StopAsync(TestContext.Current.CancellationToken);
 
-        Assert.Equal(["started", "stopped with cache"], before.Events);
-        Assert.Equal(["started", "stopped with cache"], after.Events);
+        Assert.Equal(["started", "stopped after a last message"], before.Events);
+        Assert.Equal(["started", "stopped after a last message"], after.Events);
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task Stopping_refuses_rents_and_waits_for_leases()
+    {
+        using var host = Build(AddLoopback);
+        await host.StartAsync(TestContext.Current.CancellationToken);
+        var pool = host.Services.GetRequiredKeyedService<TcpPool>("cache");
+        var lease = await pool.RentAsync(TestContext.Current.CancellationToken);
+
+        var stop = host.StopAsync(TestContext.Current.CancellationToken);
+
+        await UntilRefusedAsync(pool);
+        Assert.False(stop.IsCompleted);
+        await lease.DisposeAsync();
+        await stop;
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task Leases_are_closed_when_the_hosts_stop_token_fires()
+    {
+        using var host = Build(AddLoopback);
+        await host.StartAsync(TestContext.Current.CancellationToken);
+        var pool = host.Services.GetRequiredKeyedService<TcpPool>("cache");
+        await using var lease = await pool.RentAsync(TestContext.Current.CancellationToken);
+        using var impatience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+
+        var stop = host.StopAsync(impatience.Token);
+        await UntilRefusedAsync(pool);
+        Assert.False(stop.IsCompleted);
+        await impatience.CancelAsync();
+
+        // Nobody returned it, and yet the stop ends and the peer sees the end.
+        await stop;
+        Assert.True(_servers.TryPeek(out var server));
+        Assert.Equal(0, await server.ReceiveAsync(new byte[1], LoopbackSockets.Deadline()));
     }
 
     [Fact]
@@ -57,6 +107,35 @@ public class PooledTcpHostedServiceTests
         using var host = Build(static services => services.AddPooledTcp(Bound.Section("Endpoints:cache:Address=127.0.0.1:6379")));
         await host.StopAsync(TestContext.Current.CancellationToken);
     }
+
+    private static async Task UntilRefusedAsync(TcpPool pool)
+    {
+        while (true)
+        {
+            try
+            {
+                await using var lease = await pool.RentAsync(TestContext.Current.CancellationToken);
+                lease.Complete();
+            }
+            catch (PoolClosedException)
+            {
+                return;
+            }
+
+            TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+            await Task.Yield();
+        }
+    }
+
+    private void AddLoopback(IServiceCollection services) => services
+        .AddPooledTcp(Bound.Section("Endpoints:cache:Address=127.0.0.1:6379"))
+        .AddEndpoint("cache")
+        .WithConnectCallback(async (_, _) =>
+        {
+            var (client, server) = await LoopbackSockets.ConnectAsync();
+            _servers.Enqueue(server);
+            return client;
+        });
 
     private static IHost Build(Action<IServiceCollection> register)
     {
@@ -79,10 +158,11 @@ public class PooledTcpHostedServiceTests
             return Task.CompletedTask;
         }
 
-        public Task StopAsync(CancellationToken cancellationToken)
+        public async Task StopAsync(CancellationToken cancellationToken)
         {
-            Events.Add($"stopped with {Services!.GetRequiredKeyedService<TcpPool>("cache").Name}");
-            return Task.CompletedTask;
+            await using var lease = await Services!.GetRequiredKeyedService<TcpPool>("cache").RentAsync(cancellationToken);
+            await lease.SendAsync(new byte[1], cancellationToken);
+            Events.Add("stopped after a last message");
         }
     }
 }
