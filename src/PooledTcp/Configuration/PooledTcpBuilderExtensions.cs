@@ -40,14 +40,14 @@ public static class PooledTcpBuilderExtensions
         this ITcpEndpointBuilder builder)
         where T : class, ITcpHandshake =>
         With<ITcpHandshake, T>(
-            builder, static (hooks, handshake) => hooks with { Handshake = HookAdapter.Handshake(handshake) });
+            builder, static (hooks, handshake) => hooks with { Handshake = handshake.HandshakeAsync });
 
     /// <summary>Cleans connections of this endpoint before they are lent again.</summary>
     /// <inheritdoc cref="WithHandshake{T}(ITcpEndpointBuilder)"/>
     public static ITcpEndpointBuilder WithReset<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] T>(
         this ITcpEndpointBuilder builder)
         where T : class, ITcpReset =>
-        With<ITcpReset, T>(builder, static (hooks, reset) => hooks with { Reset = HookAdapter.Reset(reset) });
+        With<ITcpReset, T>(builder, static (hooks, reset) => hooks with { Reset = reset.ResetAsync });
 
     /// <summary>Replaces name resolution and connect: a proxy, an address of a service registry, a test.</summary>
     /// <param name="builder">What <c>AddEndpoint</c> returned.</param>

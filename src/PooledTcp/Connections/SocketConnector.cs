@@ -89,7 +89,7 @@ internal sealed class SocketConnector : IConnector
     private async ValueTask<Socket> AskCallbackAsync(
         Func<TcpConnectContext, CancellationToken, ValueTask<Socket>> callback, EndpointAddress address, CancellationToken cancellationToken)
     {
-        Socket? socket = await callback(new TcpConnectContext(_endpointName, address), cancellationToken).ConfigureAwait(false);
+        Socket? socket = await callback(new TcpConnectContext(_endpointName, address.ToEndPoint()), cancellationToken).ConfigureAwait(false);
         if (socket is { Connected: true, SocketType: SocketType.Stream })
         {
             return socket;

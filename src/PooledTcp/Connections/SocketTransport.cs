@@ -22,6 +22,8 @@ internal sealed class SocketTransport : Transport
     public override ValueTask SendAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken) =>
         _socket.SendAllAsync(buffer, cancellationToken);
 
+    public override bool NeedsParking => false;
+
     /// <summary>There are no buffers of ours.</summary>
     public override bool TryPark() => true;
 

@@ -63,6 +63,8 @@ internal sealed class TlsTransport : Transport
     public override ValueTask SendAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken) =>
         _ssl.WriteAsync(buffer, cancellationToken);
 
+    public override bool NeedsParking => true;
+
     public override bool TryPark()
     {
         if (_inner.IsParked)

@@ -16,6 +16,18 @@ internal sealed partial class ConnectionPool
     private TaskCompletionSource? _drained;
     private bool _hasDeadLinks;
 
+    /// <summary>True for an ad hoc pool that has taken itself out of use.</summary>
+    public bool IsRetired
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _state == PoolState.Retired;
+            }
+        }
+    }
+
     /// <summary>
     /// Closes a connection that the caller owns alone: taken from idle, ended, evicted, or fresh from a dial. Everything
     /// that leaves the pool leaves here, so the counts cannot drift.

@@ -1,5 +1,4 @@
 using System.Globalization;
-using PooledTcp.Configuration;
 using PooledTcp.Shutdown;
 
 namespace PooledTcp.Pooling;

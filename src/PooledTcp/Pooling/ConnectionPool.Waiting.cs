@@ -110,7 +110,7 @@ internal sealed partial class ConnectionPool
     /// </summary>
     private void ServeFromIdle()
     {
-        while ((_detour & Detour.ConcernsReturns) != 0 && _idle.TryTake() is { } connection)
+        while ((_detour & Detour.ConcernsReturns) != Detour.None && _idle.TryTake() is { } connection)
         {
             connection.TakeBack();
             if (FindSurplus() is { } surplus)
@@ -128,6 +128,7 @@ internal sealed partial class ConnectionPool
             _idle.Settle(connection);
             connection.PublishIdle();
             _idle.Push(connection);
+            RemoveIfOutdated(connection);
         }
     }
 

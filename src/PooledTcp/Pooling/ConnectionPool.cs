@@ -252,7 +252,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner
             return;
         }
 
-        if ((_detour & Detour.Waiters) != 0 && (!IsUsable(connection) || TryHandOver(connection)))
+        if ((_detour & Detour.Waiters) != Detour.None && (!IsUsable(connection) || TryHandOver(connection)))
         {
             return;
         }
@@ -270,12 +270,20 @@ internal sealed partial class ConnectionPool : ILeaseOwner
     private void AfterPublish(TcpConnection connection)
     {
         _idle.Push(connection);
-        if ((_detour & Detour.ConcernsReturns) != 0)
+        if ((_detour & Detour.ConcernsReturns) != Detour.None)
         {
             ServeFromIdle();
         }
 
-        // Clear and a change of settings go round the idle connections once; this one may have come a moment too late.
+        RemoveIfOutdated(connection);
+    }
+
+    /// <summary>
+    /// Clear and a change of settings go round the idle connections once; one that was published a moment too late for
+    /// that is looked at here, after its publication.
+    /// </summary>
+    private void RemoveIfOutdated(TcpConnection connection)
+    {
         if (connection.Generation != _generation && connection.TryTake())
         {
             Remove(connection, _generationReason);

@@ -7,7 +7,9 @@ namespace PooledTcp.Pooling;
 /// One attempt to open a connection: connect, TLS and the protocol's handshake within ConnectTimeout. It belongs to the
 /// pool. The waiter it was started for may be served or leave meanwhile; the dial then passes to another.
 /// </summary>
+#pragma warning disable CA1001 // The budget is disposed by the one run of the dial.
 internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int generation) : IThreadPoolWorkItem
+#pragma warning restore CA1001
 {
     private readonly CancellationTokenSource _budget = new(settings.ConnectTimeout, pool.Services.Clock.Time);
     private string _stage = "connecting";

@@ -1,6 +1,5 @@
 using System.Threading.Channels;
 using PooledTcp.Connections;
-using PooledTcp.Telemetry;
 
 namespace PooledTcp.Pooling;
 

@@ -1,0 +1,282 @@
+using System.Collections.Concurrent;
+using System.Collections.Frozen;
+using System.Net;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using PooledTcp.Configuration;
+using PooledTcp.Connections;
+using PooledTcp.Pooling;
+using PooledTcp.Telemetry;
+
+namespace PooledTcp;
+
+/// <summary>
+/// The front door: keeps one pool of connections per endpoint and lends from it. Thread-safe; make one per process, or let
+/// <c>services.AddPooledTcp(...)</c> do so.
+/// </summary>
+/// <remarks>
+/// Endpoints are configured by name; any other address can be used ad hoc under the default settings, and its pool goes
+/// away when it is unused. Two keys (names, or addresses with their partition) never share a connection.
+/// </remarks>
+public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
+{
+    private readonly ConcurrentDictionary<string, TcpPool> _named = new(StringComparer.OrdinalIgnoreCase);
+    private readonly ConcurrentDictionary<AdHocKey, AdHocEntry> _adHoc = new();
+    private readonly IReadOnlyDictionary<string, EndpointHooks> _hooks;
+    private readonly Func<string, EndpointHooks, IConnector> _connectors;
+    private readonly PoolServices _services;
+    private readonly Lock _gate = new();
+    private volatile ClientSettings _settings;
+    private volatile Phase _phase;
+
+    /// <summary>Makes a client from options in code.</summary>
+    /// <param name="options">Copied now; later changes to the object have no effect.</param>
+    /// <param name="loggerFactory">Where events go; none when null.</param>
+    /// <param name="timeProvider">The clock of every timeout; the system's when null.</param>
+    /// <exception cref="Microsoft.Extensions.Options.OptionsValidationException">Some settings are invalid; the message names every one.</exception>
+    public PooledTcpClient(PooledTcpOptions options, ILoggerFactory? loggerFactory = null, TimeProvider? timeProvider = null)
+        : this(SettingsFactory.Create(options), FrozenDictionary<string, EndpointHooks>.Empty, loggerFactory, timeProvider)
+    {
+    }
+
+    internal PooledTcpClient(
+        ClientSettings settings,
+        IReadOnlyDictionary<string, EndpointHooks> hooks,
+        ILoggerFactory? loggerFactory,
+        TimeProvider? timeProvider,
+        Func<string, EndpointHooks, IConnector>? connectors = null)
+    {
+        _settings = settings;
+        _hooks = hooks;
+        _connectors = connectors ?? (static (name, hooks) => new SocketConnector(name, hooks.Connect));
+        ILogger logger = (loggerFactory ?? NullLoggerFactory.Instance).CreateLogger("PooledTcp");
+        PoolClock clock = new(timeProvider ?? TimeProvider.System);
+        _services = new PoolServices
+        {
+            Clock = clock,
+            Logger = logger,
+            Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(logger, e)),
+        };
+        foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
+        {
+            AddNamed(name, endpoint);
+        }
+    }
+
+    private enum Phase
+    {
+        Open,
+        Draining,
+        Closed,
+    }
+
+    /// <summary>Every pool there is: the configured ones, and the ad hoc ones in use.</summary>
+    public IReadOnlyCollection<TcpPool> Pools => [.. _named.Values, .. _adHoc.Values.Select(static entry => entry.Handle)];
+
+    /// <summary>The pool of a configured endpoint.</summary>
+    /// <param name="endpoint">Its name under <c>PooledTcp:Endpoints</c>; case does not matter.</param>
+    /// <exception cref="ArgumentException">No endpoint has that name; the message lists those there are.</exception>
+    public TcpPool GetPool(string endpoint)
+    {
+        ArgumentNullException.ThrowIfNull(endpoint);
+        if (_named.TryGetValue(endpoint, out TcpPool? pool))
+        {
+            return pool;
+        }
+
+        _settings.GetEndpoint(endpoint); // throws
+        return _named[endpoint];
+    }
+
+    /// <summary>The pool of an address under the default settings.</summary>
+    /// <param name="endPoint">
+    /// An <see cref="IPEndPoint"/>, a <see cref="DnsEndPoint"/> or a <see cref="System.Net.Sockets.UnixDomainSocketEndPoint"/>.
+    /// Several spellings of one address are one key.
+    /// </param>
+    /// <param name="partition">Separates connections to one address, say per tenant; part of the key.</param>
+    /// <exception cref="ArgumentException">The address cannot be dialed; the message says why.</exception>
+    public TcpPool GetPool(EndPoint endPoint, string? partition = null)
+    {
+        ArgumentNullException.ThrowIfNull(endPoint);
+        AdHocKey key = new(EndpointAddress.FromEndPoint(endPoint), partition);
+        return _adHoc.TryGetValue(key, out AdHocEntry? entry) && !entry.Core.IsRetired ? entry.Handle : GetOrAddAdHoc(key).Handle;
+    }
+
+    /// <summary>Rents a connection to a configured endpoint. See <see cref="TcpPool.RentAsync(CancellationToken)"/>.</summary>
+    /// <param name="endpoint">Its name under <c>PooledTcp:Endpoints</c>; case does not matter.</param>
+    /// <param name="cancellationToken">Leaves the queue.</param>
+    public ValueTask<TcpLease> RentAsync(string endpoint, CancellationToken cancellationToken = default) =>
+        GetPool(endpoint).RentAsync(cancellationToken);
+
+    /// <summary>Rents a connection to an address under the default settings. See <see cref="TcpPool.RentAsync(CancellationToken)"/>.</summary>
+    /// <param name="endPoint">Where to connect.</param>
+    /// <param name="cancellationToken">Leaves the queue.</param>
+    public ValueTask<TcpLease> RentAsync(EndPoint endPoint, CancellationToken cancellationToken = default) =>
+        GetPool(endPoint).RentAsync(cancellationToken);
+
+    /// <summary>
+    /// Refuses new rents, closes what is idle, and waits until every lease was returned; then, or at
+    /// <paramref name="deadline"/>, closes everything. Who was waiting for a connection already is still served.
+    /// </summary>
+    /// <param name="deadline">How long to wait: zero or more, or <see cref="Timeout.InfiniteTimeSpan"/>.</param>
+    public ValueTask DrainAsync(TimeSpan deadline) => DrainAsync(deadline, CancellationToken.None);
+
+    /// <summary>Closes everything now: waiters get <see cref="PoolClosedException"/>, leases lose their connections.</summary>
+    public void Dispose()
+    {
+        Close();
+        _ = _services.Maintenance.DisposeAsync().AsTask();
+    }
+
+    /// <inheritdoc cref="Dispose"/>
+    public async ValueTask DisposeAsync()
+    {
+        Close();
+        await _services.Maintenance.DisposeAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>As <see cref="DrainAsync(TimeSpan)"/>; the token ends the wait early, as the deadline does.</summary>
+    internal async ValueTask DrainAsync(TimeSpan deadline, CancellationToken cancellationToken)
+    {
+        if (deadline < TimeSpan.Zero && deadline != Timeout.InfiniteTimeSpan)
+        {
+            throw new ArgumentOutOfRangeException(nameof(deadline), deadline, "A deadline is zero or more, or Timeout.InfiniteTimeSpan.");
+        }
+
+        ConnectionPool[] pools;
+        lock (_gate)
+        {
+            if (_phase == Phase.Open)
+            {
+                _phase = Phase.Draining;
+            }
+
+            pools = [.. AllPools()];
+        }
+
+        Task drained = Task.WhenAll(pools.Select(static pool => pool.DrainAsync()));
+        try
+        {
+            await drained.WaitAsync(deadline, _services.Clock.Time, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
+        {
+            // Out of time: what is still on loan is closed under its holders.
+        }
+
+        Close();
+    }
+
+    /// <summary>New settings from a reload: valid, and with every endpoint there was.</summary>
+    internal void Apply(ClientSettings settings)
+    {
+        lock (_gate)
+        {
+            _settings = settings;
+            foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
+            {
+                if (_named.TryGetValue(name, out TcpPool? pool))
+                {
+                    pool.Core.Apply(endpoint);
+                }
+                else
+                {
+                    AddNamed(name, endpoint);
+                }
+            }
+
+            foreach ((AdHocKey key, AdHocEntry entry) in _adHoc)
+            {
+                entry.Core.Apply(settings.ForAdHoc(key.Address));
+            }
+        }
+    }
+
+    private void Close()
+    {
+        ConnectionPool[] pools;
+        lock (_gate)
+        {
+            _phase = Phase.Closed;
+            pools = [.. AllPools()];
+        }
+
+        foreach (ConnectionPool pool in pools)
+        {
+            pool.Close();
+        }
+    }
+
+    private IEnumerable<ConnectionPool> AllPools() =>
+        _named.Values.Select(static pool => pool.Core).Concat(_adHoc.Values.Select(static entry => entry.Core));
+
+    private void AddNamed(string name, PoolSettings settings)
+    {
+        ConnectionPool pool = NewPool(name, isAdHoc: false, settings);
+
+        // A configured pool never retires, so its handle never asks for another.
+        _named[name] = new TcpPool(pool, () => pool);
+        if (settings.MinIdleConnections > 0)
+        {
+            _services.Maintenance.Request(pool);
+        }
+    }
+
+    private AdHocEntry GetOrAddAdHoc(AdHocKey key)
+    {
+        lock (_gate)
+        {
+            if (_adHoc.TryGetValue(key, out AdHocEntry? entry) && !entry.Core.IsRetired)
+            {
+                return entry;
+            }
+
+            ConnectionPool pool = NewPool(key.ToString(), isAdHoc: true, _settings.ForAdHoc(key.Address));
+            entry = new AdHocEntry(pool, new TcpPool(pool, () => GetOrAddAdHoc(key).Core));
+            _adHoc[key] = entry;
+
+            // Asked for and never used, it must go away all the same.
+            _services.Maintenance.Request(pool);
+            return entry;
+        }
+    }
+
+    /// <summary>Under the gate, or in the constructor. A pool made after the end is born closed, so that its rents say so.</summary>
+    private ConnectionPool NewPool(string name, bool isAdHoc, PoolSettings settings)
+    {
+        EndpointHooks hooks = isAdHoc
+            ? _settings.HooksForAdHoc()
+            : _hooks.GetValueOrDefault(name, EndpointHooks.None).Over(_settings.HooksOf(name));
+        ConnectionPool pool = new(name, isAdHoc, settings, _connectors(name, hooks), hooks, _services);
+        if (_phase == Phase.Draining)
+        {
+            _ = pool.DrainAsync();
+        }
+        else if (_phase == Phase.Closed)
+        {
+            pool.Close();
+        }
+
+        return pool;
+    }
+
+    private void OnRetired(ConnectionPool pool)
+    {
+        foreach ((AdHocKey key, AdHocEntry entry) in _adHoc)
+        {
+            if (ReferenceEquals(entry.Core, pool))
+            {
+                // This pair and no other: the key may have a successor already.
+                _adHoc.TryRemove(new KeyValuePair<AdHocKey, AdHocEntry>(key, entry));
+                return;
+            }
+        }
+    }
+
+    private sealed record AdHocKey(EndpointAddress Address, string? Partition)
+    {
+        public override string ToString() => Partition is null ? Address.ToString() : $"{Address}#{Partition}";
+    }
+
+    private sealed record AdHocEntry(ConnectionPool Core, TcpPool Handle);
+}

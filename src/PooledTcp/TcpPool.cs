@@ -1,0 +1,164 @@
+using PooledTcp.Pooling;
+using PooledTcp.Shutdown;
+
+namespace PooledTcp;
+
+/// <summary>
+/// The pool of one endpoint, as its callers see it: a handle that stays valid as long as its client, and that nobody
+/// disposes. Get it from <see cref="PooledTcpClient.GetPool(string)"/>, or inject it by key. Thread-safe.
+/// </summary>
+public sealed class TcpPool
+{
+    private readonly Func<ConnectionPool> _renew;
+    private volatile ConnectionPool _pool;
+
+    internal TcpPool(ConnectionPool pool, Func<ConnectionPool> renew)
+    {
+        _pool = pool;
+        _renew = renew;
+    }
+
+    /// <summary>The endpoint's configured name, or the address (and partition) of an ad hoc pool.</summary>
+    public string Name => _pool.Name;
+
+    internal ConnectionPool Core => _pool;
+
+    /// <summary>
+    /// Rents a connection: an idle one at once, else the first that is returned or dialed, in the order of the callers,
+    /// within <c>RentTimeout</c>. A warm rent completes synchronously and allocates nothing.
+    /// </summary>
+    /// <param name="cancellationToken">Leaves the queue; a dial that was started for this caller goes on for the next.</param>
+    /// <exception cref="RentTimeoutException">No connection became available in time.</exception>
+    /// <exception cref="PoolQueueFullException"><c>MaxWaiters</c> callers are waiting already.</exception>
+    /// <exception cref="EndpointUnavailableException">The dial for this caller failed.</exception>
+    /// <exception cref="PoolClosedException">The client is draining or disposed.</exception>
+    /// <exception cref="OperationCanceledException">The token fired.</exception>
+    public ValueTask<TcpLease> RentAsync(CancellationToken cancellationToken = default) =>
+        !cancellationToken.IsCancellationRequested && _pool.TryRent(out TcpLease lease)
+            ? new ValueTask<TcpLease>(lease)
+            : RentSlowly(timeout: null, cancellationToken);
+
+    /// <inheritdoc cref="RentAsync(CancellationToken)"/>
+    /// <param name="timeout">
+    /// Replaces <c>RentTimeout</c> for this rent: zero or more, up to 24 days, or <see cref="Timeout.InfiniteTimeSpan"/>.
+    /// </param>
+    /// <param name="cancellationToken">Leaves the queue; a dial that was started for this caller goes on for the next.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="timeout"/> is out of range.</exception>
+    public ValueTask<TcpLease> RentAsync(TimeSpan timeout, CancellationToken cancellationToken = default)
+    {
+        if ((timeout < TimeSpan.Zero && timeout != Timeout.InfiniteTimeSpan) || timeout.TotalMilliseconds > int.MaxValue)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(timeout), timeout, "A rent's timeout is zero or more, at most 24 days, or Timeout.InfiniteTimeSpan.");
+        }
+
+        return !cancellationToken.IsCancellationRequested && _pool.TryRent(out TcpLease lease)
+            ? new ValueTask<TcpLease>(lease)
+            : RentSlowly(timeout, cancellationToken);
+    }
+
+    /// <summary>Rents an idle connection if there is one and nobody waits for it. Never waits, never dials.</summary>
+    /// <param name="lease">The lease; <c>default</c> when there was none.</param>
+    /// <returns>True when <paramref name="lease"/> holds a connection.</returns>
+    public bool TryRent(out TcpLease lease) => _pool.TryRent(out lease);
+
+    /// <summary>
+    /// Rents, runs <paramref name="exchange"/>, and returns the connection: completed when the delegate returns, discarded
+    /// when it throws.
+    /// </summary>
+    /// <typeparam name="TState">What the delegate needs, so that it can be static.</typeparam>
+    /// <typeparam name="TResult">What it produces.</typeparam>
+    /// <param name="exchange">
+    /// One whole exchange: it returns after the last reply byte was read. It must not keep or dispose the lease.
+    /// </param>
+    /// <param name="state">Passed to <paramref name="exchange"/>.</param>
+    /// <param name="cancellationToken">Covers the rent, and is passed to <paramref name="exchange"/>.</param>
+    public async ValueTask<TResult> ExecuteAsync<TState, TResult>(
+        Func<TcpLease, TState, CancellationToken, ValueTask<TResult>> exchange, TState state, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(exchange);
+        TcpLease lease = await RentAsync(cancellationToken).ConfigureAwait(false);
+        await using (lease.ConfigureAwait(false))
+        {
+            TResult result = await exchange(lease, state, cancellationToken).ConfigureAwait(false);
+            lease.Complete();
+            return result;
+        }
+    }
+
+    /// <inheritdoc cref="ExecuteAsync{TState, TResult}"/>
+    public async ValueTask ExecuteAsync<TState>(
+        Func<TcpLease, TState, CancellationToken, ValueTask> exchange, TState state, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(exchange);
+        TcpLease lease = await RentAsync(cancellationToken).ConfigureAwait(false);
+        await using (lease.ConfigureAwait(false))
+        {
+            await exchange(lease, state, cancellationToken).ConfigureAwait(false);
+            lease.Complete();
+        }
+    }
+
+    /// <summary>
+    /// Opens connections, MaxConnecting at a time, until <paramref name="count"/> are open (idle or used), so that the first
+    /// callers find them warm.
+    /// </summary>
+    /// <param name="count">1 to MaxConnections.</param>
+    /// <param name="cancellationToken">Stops waiting; dials that are running go on.</param>
+    /// <exception cref="EndpointUnavailableException">A dial failed; the ones that succeeded stay.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="count"/> is below 1 or above MaxConnections.</exception>
+    /// <exception cref="PoolClosedException">The client is draining or disposed.</exception>
+    public Task WarmUpAsync(int count, CancellationToken cancellationToken = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        Task task;
+        while (!_pool.TryWarmUp(count, cancellationToken, out task))
+        {
+            _pool = _renew();
+        }
+
+        return task;
+    }
+
+    /// <summary>
+    /// Closes every connection opened so far: idle ones now, leased ones when they come back. Callers who wait are served
+    /// by new connections. For a failover, a changed password, a poisoned session.
+    /// </summary>
+    /// <param name="interruptLeases">
+    /// Close leased ones now as well: their operations fail with <see cref="ConnectionFaultedException"/>.
+    /// </param>
+    public void Clear(bool interruptLeases = false) => _pool.Clear(CloseReason.Cleared, interruptLeases);
+
+    /// <summary>
+    /// Lets rents wait (and time out) until <see cref="Resume"/>, for a maintenance window of the server. Leases go on, and
+    /// what is returned stays idle.
+    /// </summary>
+    public void Pause()
+    {
+        while (!_pool.TryPause())
+        {
+            _pool = _renew();
+        }
+    }
+
+    /// <summary>Ends <see cref="Pause"/>: who waits is served, oldest first.</summary>
+    public void Resume() => _pool.TryResume();
+
+    /// <summary>The pool's numbers at this moment.</summary>
+    public TcpPoolSnapshot GetSnapshot() => _pool.GetSnapshot();
+
+    /// <summary>The pool's name.</summary>
+    public override string ToString() => Name;
+
+    private ValueTask<TcpLease> RentSlowly(TimeSpan? timeout, CancellationToken cancellationToken)
+    {
+        ValueTask<TcpLease> rent;
+        while (!_pool.TryEnqueue(timeout, cancellationToken, out rent))
+        {
+            // This ad hoc pool was unused for a while and has gone; find its successor, or make it.
+            _pool = _renew();
+        }
+
+        return rent;
+    }
+}
