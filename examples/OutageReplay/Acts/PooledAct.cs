@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using Microsoft.Extensions.DependencyInjection;
 using OutageReplay.Network;
 using PooledTcp;
 
@@ -11,25 +10,20 @@ internal sealed class PooledAct : IAct
 {
     private const string Endpoint = "garnet";
 
-    private readonly ServiceProvider _services;
+    // One client for the whole process: it is the client that keeps the connections.
     private readonly PooledTcpClient _client;
 
     /// <param name="window">The ports to dial from, where the namespace does not say so already.</param>
     public PooledAct(IPEndPoint server, PortWindow? window)
     {
-        var services = new ServiceCollection();
-        ITcpEndpointBuilder endpoint = services.AddPooledTcp().AddEndpoint(Endpoint, options =>
+        var options = new PooledTcpOptions();
+        options.AddEndpoint(Endpoint, endpoint =>
         {
-            options.Address = server.ToString();
-            options.MaxConnections = PacedLoad.BurstSize;
+            endpoint.Address = server.ToString();
+            endpoint.MaxConnections = PacedLoad.BurstSize;
+            endpoint.ConnectCallback = window is null ? null : (_, cancellationToken) => ConnectFromAsync(window, server, cancellationToken);
         });
-        if (window is not null)
-        {
-            endpoint.WithConnectCallback((_, cancellationToken) => ConnectFromAsync(window, server, cancellationToken));
-        }
-
-        _services = services.BuildServiceProvider();
-        _client = _services.GetRequiredService<PooledTcpClient>();
+        _client = new PooledTcpClient(options);
     }
 
     public long Connects => _client.GetPool(Endpoint).GetSnapshot().Created;
@@ -59,7 +53,7 @@ internal sealed class PooledAct : IAct
         }
     }
 
-    public ValueTask DisposeAsync() => _services.DisposeAsync();
+    public ValueTask DisposeAsync() => _client.DisposeAsync();
 
     private static async ValueTask<Socket> ConnectFromAsync(PortWindow window, IPEndPoint server, CancellationToken cancellationToken)
     {

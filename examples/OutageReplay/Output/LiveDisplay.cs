@@ -1,10 +1,10 @@
+using OutageReplay.Acts;
 using OutageReplay.Network;
 using Spectre.Console;
-using Spectre.Console.Rendering;
 
 namespace OutageReplay.Output;
 
-/// <summary>For terminals: one row per act, redrawn in place.</summary>
+/// <summary>For terminals: the acts side by side, as in the closing table, redrawn in place.</summary>
 internal static class LiveDisplay
 {
     public static Task ShowAsync(IReadOnlyList<ActProgress> acts, Func<Action, Task> play) =>
@@ -13,54 +13,35 @@ internal static class LiveDisplay
 
     private static Rows Draw(IReadOnlyList<ActProgress> acts)
     {
-        Table table = new Table()
-            .RoundedBorder()
-            .AddColumn("act")
-            .AddColumn(new TableColumn("requests/s").RightAligned())
-            .AddColumn(new TableColumn("ok").RightAligned())
-            .AddColumn(new TableColumn("failed").RightAligned())
-            .AddColumn($"ports left of {PortWindow.Width}")
-            .AddColumn(new TableColumn("TIME_WAIT\nclient").RightAligned())
-            .AddColumn(new TableColumn("TIME_WAIT\nserver").RightAligned());
+        Table table = new Table().RoundedBorder().AddColumn("");
         foreach (ActProgress act in acts)
         {
-            table.AddRow(Row(act));
+            table.AddColumn(new TableColumn(act.Started && !act.Finished ? $"[bold]{act.Title}[/]" : act.Title).RightAligned().Width(20));
         }
 
-        IEnumerable<Markup> failures = acts
-            .Where(act => act.Latest.FirstFailure is not null)
-            .Select(act => new Markup(
-                $"[red]{act.Title}: request {act.Latest.FirstFailure!.Request} was the first to fail: {Markup.Escape(act.Latest.FirstFailure.Error)}[/]"));
-        return new Rows([table, .. failures]);
+        AddRow("requests/s", act => act.Finished ? "[dim]finished[/]" : $"{act.Rate:F0}");
+        AddRow("requests ok", act => $"{act.Latest.Succeeded}");
+        AddRow("requests failed", act => act.Latest.Failed > 0 ? $"[red]{act.Latest.Failed}[/]" : "0");
+        AddRow($"ports left of {PortWindow.Width}", act => PortsLeft(act.Latest.PortsLeft));
+        AddRow("TIME_WAIT on the client's side", act => $"{act.Latest.ClientTimeWait}");
+        AddRow("TIME_WAIT on the server's side", act => $"{act.Latest.ServerTimeWait}");
+        return new Rows([table, .. acts.Where(act => act.Latest.FirstFailure is not null).Select(Failure)]);
+
+        void AddRow(string label, Func<ActProgress, string> cell) =>
+            table.AddRow([new Text(label), .. acts.Select(act => new Markup(act.Started ? cell(act) : ""))]);
     }
 
-    private static IRenderable[] Row(ActProgress act)
+    private static Markup Failure(ActProgress act)
     {
-        if (!act.Started)
-        {
-            return [new Markup($"[dim]{act.Title}[/]"), .. Enumerable.Repeat(new Text(""), 6)];
-        }
-
-        string failed = act.Latest.Failed > 0 ? $"[red]{act.Latest.Failed}[/]" : "0";
-        string title = act.Finished ? act.Title : $"[bold]{act.Title}[/]";
-        return
-        [
-            new Markup(title),
-            new Markup(act.Finished ? "[dim]finished[/]" : $"{act.Rate:F0}"),
-            new Markup($"{act.Latest.Succeeded}"),
-            new Markup(failed),
-            PortsLeft(act.Latest.PortsLeft),
-            new Markup($"{act.Latest.ClientTimeWait}"),
-            new Markup($"{act.Latest.ServerTimeWait}"),
-        ];
+        FirstFailure failure = act.Latest.FirstFailure!;
+        return new Markup($"[red]{act.Title}: request {failure.Request} was the first to fail: {Markup.Escape(failure.Error)}[/]");
     }
 
-    private static Markup PortsLeft(int left)
+    private static string PortsLeft(int left)
     {
         const int PortsPerCell = 4;
         int cells = (left + PortsPerCell - 1) / PortsPerCell;
         string colour = left == 0 ? "red" : left < PortWindow.Width / 2 ? "yellow" : "green";
-        string bar = new string('█', cells) + new string('░', (PortWindow.Width / PortsPerCell) - cells);
-        return new Markup($"[{colour}]{bar} {left,2}[/]");
+        return $"[{colour}]{new string('█', cells)}{new string('░', (PortWindow.Width / PortsPerCell) - cells)} {left,2}[/]";
     }
 }
