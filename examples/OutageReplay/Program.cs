@@ -35,8 +35,9 @@ internal static class Program
         {
             return await Replay.RunAsync(arguments, interruption.Token);
         }
-        catch (OperationCanceledException) when (interruption.Signal is not null)
+        catch (Exception exception) when (interruption.Signal is not null && exception is (OperationCanceledException or ReplayException))
         {
+            // A ReplayException too: a terminal interrupts the children as well, and one of them may have been faster.
             await Console.Error.WriteLineAsync("Interrupted. Nothing is left running.");
             return interruption.ExitCode;
         }

@@ -31,7 +31,7 @@ internal static class NetworkNamespace
         {
             await using ChildProcess probe = ChildProcess.Start(Command(Program.ProbeVerb));
             int exitCode = await probe.WaitForExitAsync(cancellationToken);
-            return exitCode == 0 ? null : await probe.ReadErrorAsync();
+            return exitCode == 0 ? null : await probe.ReadErrorAsync(cancellationToken);
         }
         catch (Win32Exception)
         {

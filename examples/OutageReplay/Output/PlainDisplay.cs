@@ -38,7 +38,7 @@ internal static class PlainDisplay
             bool endDue = act.Finished && !_endShown;
             if (lineDue || endDue)
             {
-                _nextLine += lineDue ? LinePeriod : TimeSpan.Zero;
+                _nextLine = LinePeriod * (Math.Floor(act.Latest.Elapsed / LinePeriod) + 1);
                 _endShown = act.Finished;
                 Console.WriteLine(Describe());
             }

@@ -34,6 +34,6 @@ internal static class ActProcess
         }
 
         cancellationToken.ThrowIfCancellationRequested();
-        throw new ReplayException($"The {settings.Kind} act ended too early: {await child.ReadErrorAsync()}");
+        throw new ReplayException($"The {settings.Kind} act ended too early: {await child.ReadErrorAsync(cancellationToken)}");
     }
 }

@@ -46,11 +46,12 @@ internal sealed class ChildProcess : IAsyncDisposable
         return _process.ExitCode;
     }
 
-    /// <summary>The last line the child wrote to its standard error; waits for the child's end.</summary>
-    public async Task<string> ReadErrorAsync()
+    /// <summary>Waits for the child's end. The last line it wrote to its standard error, or its exit code.</summary>
+    public async Task<string> ReadErrorAsync(CancellationToken cancellationToken)
     {
+        int exitCode = await WaitForExitAsync(cancellationToken);
         string[] lines = (await _errors).Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        return lines is [.., string last] ? last : $"exit code {_process.ExitCode}";
+        return lines is [.., string last] ? last : $"exit code {exitCode}";
     }
 
     public async ValueTask DisposeAsync()

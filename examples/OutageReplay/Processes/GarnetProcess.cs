@@ -23,7 +23,7 @@ internal sealed class GarnetProcess : IAsyncDisposable
                 }
             }
 
-            throw new ReplayException($"Garnet did not start on {string.Join<IPEndPoint>(" and ", endpoints)}: {await child.ReadErrorAsync()}");
+            throw new ReplayException($"Garnet did not start on {string.Join<IPEndPoint>(" and ", endpoints)}: {await child.ReadErrorAsync(cancellationToken)}");
         }
         catch
         {
