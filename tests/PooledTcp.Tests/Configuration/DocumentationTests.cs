@@ -1,0 +1,89 @@
+using System.Collections;
+using System.Globalization;
+using System.Text;
+using Microsoft.Extensions.Configuration;
+using PooledTcp.Configuration;
+using Xunit;
+
+namespace PooledTcp.Tests.Configuration;
+
+/// <summary>What docs/configuration.md says is what the classes do.</summary>
+public class DocumentationTests
+{
+    private static readonly string[] Page = File.ReadAllLines(Path.Combine(Repository(), "docs", "configuration.md"));
+
+    [Fact]
+    public void The_table_has_every_setting_with_its_default()
+    {
+        var documented = Page
+            .Where(static line => line.StartsWith("| `", StringComparison.Ordinal))
+            .Select(static line => line.Split('|', StringSplitOptions.TrimEntries))
+            .ToDictionary(static cells => cells[1].Trim('`'), static cells => cells[4]);
+
+        Assert.Equal(EndpointBinder.Paths.ToDictionary(static path => path, Default), documented);
+    }
+
+    [Fact]
+    public void The_example_is_valid()
+    {
+        var options = Bind(Fenced("json"));
+
+        Assert.Empty(options.BindingFaults);
+        var settings = SettingsFactory.Create(options);
+        Assert.Equal(["cache", "gateway", "metrics"], settings.Endpoints.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(TimeSpan.FromSeconds(2), settings.GetEndpoint("gateway").RentTimeout);
+    }
+
+    [Fact]
+    public void The_message_is_the_real_one()
+    {
+        var options = Bound.Options(
+            "Endpoints:cache:Address=cache:6379",
+            "Endpoints:cache:MaxConections=5",
+            "Endpoints:cache:RentTimeout=90",
+            "Endpoints:gateway:MaxUses=1000");
+
+        Assert.False(SettingsFactory.TryCreate(options, out _, out var faults));
+        Assert.Equal(Fenced("text"), new InvalidSettingsException(faults).Message);
+    }
+
+    private static string Default(string path)
+    {
+        object? value = new TcpEndpointOptions();
+        foreach (var name in path.Split(':'))
+        {
+            value = value!.GetType().GetProperty(name)!.GetValue(value);
+        }
+
+        return value switch
+        {
+            null => path == "Address" ? "required" : "none",
+            bool flag => flag ? "true" : "false",
+            TimeSpan time => SettingFaults.Show(time),
+            ICollection { Count: 0 } => "empty",
+            _ => Convert.ToString(value, CultureInfo.InvariantCulture)!,
+        };
+    }
+
+    private static PooledTcpOptions Bind(string json)
+    {
+        using var stream = new MemoryStream(Encoding.UTF8.GetBytes(json));
+        var options = new PooledTcpOptions();
+        new PooledTcpSection(new ConfigurationBuilder().AddJsonStream(stream).Build().GetSection("PooledTcp")).Configure(options);
+        return options;
+    }
+
+    private static string Fenced(string language) => string.Join(
+        '\n', Page.SkipWhile(line => line != "```" + language).Skip(1).TakeWhile(static line => line != "```"));
+
+    private static string Repository()
+    {
+        var folder = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(folder, "PooledTcp.sln")))
+        {
+            folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("Not inside the repository.");
+        }
+
+        return folder;
+    }
+}
