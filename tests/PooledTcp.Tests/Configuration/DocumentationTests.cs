@@ -7,21 +7,21 @@ using Xunit;
 
 namespace PooledTcp.Tests.Configuration;
 
-/// <summary>What docs/configuration.md says is what the classes do.</summary>
+/// <summary>What docs/configuration.md and README.md say is what the classes do.</summary>
 public class DocumentationTests
 {
     private static readonly string[] Page = File.ReadAllLines(Path.Combine(Repository(), "docs", "configuration.md"));
+    private static readonly string[] Readme = File.ReadAllLines(Path.Combine(Repository(), "README.md"));
 
     [Fact]
-    public void The_table_has_every_setting_with_its_default()
-    {
-        var documented = Page
-            .Where(static line => line.StartsWith("| `", StringComparison.Ordinal))
-            .Select(static line => line.Split('|', StringSplitOptions.TrimEntries))
-            .ToDictionary(static cells => cells[1].Trim('`'), static cells => cells[4]);
+    public void The_table_has_every_setting_with_its_default() =>
+        Assert.Equal(Defaults(), Table(Page, column: 4));
 
-        Assert.Equal(EndpointBinder.Paths.ToDictionary(static path => path, Default), documented);
-    }
+    [Fact]
+    public void The_short_table_of_the_README_has_them_too() =>
+        Assert.Equal(
+            Defaults(),
+            Table(Readme.SkipWhile(static line => line != "<!-- settings -->").TakeWhile(static line => line != "<!-- /settings -->"), column: 2));
 
     [Fact]
     public void The_example_is_valid()
@@ -46,6 +46,13 @@ public class DocumentationTests
         Assert.False(SettingsFactory.TryCreate(options, out _, out var faults));
         Assert.Equal(Fenced("text"), new InvalidSettingsException(faults).Message);
     }
+
+    private static Dictionary<string, string> Defaults() => EndpointBinder.Paths.ToDictionary(static path => path, Default);
+
+    private static Dictionary<string, string> Table(IEnumerable<string> lines, int column) => lines
+        .Where(static line => line.StartsWith("| `", StringComparison.Ordinal))
+        .Select(static line => line.Split('|', StringSplitOptions.TrimEntries))
+        .ToDictionary(static cells => cells[1].Trim('`'), cells => cells[column]);
 
     private static string Default(string path)
     {
