@@ -240,6 +240,29 @@ public sealed class SettingsSourceTests : IDisposable
     }
 
     [Fact]
+    public void Changes_on_many_threads_are_published_one_at_a_time_and_none_is_lost()
+    {
+        var source = Create();
+        source.Load();
+        var inside = 0;
+        var overlaps = 0;
+        source.Watch(settings =>
+        {
+            overlaps += Interlocked.Increment(ref inside) - 1;
+            _published.Add(settings);
+            Interlocked.Decrement(ref inside);
+        });
+
+        // One configuration, whose tokens fire on whatever thread sets it.
+        Parallel.For(1, 200, i => _configuration.Set([.. Good, $"Endpoints:cache:MaxConnections={i}"]));
+        _configuration.Set([.. Good, "Endpoints:cache:MaxConnections=777"]);
+
+        Assert.Equal(0, overlaps);
+        Assert.Equal(777, _published[^1].GetEndpoint("cache").MaxConnections);
+        Assert.DoesNotContain(_logger.Collector.GetSnapshot(), static r => r.Level == LogLevel.Error);
+    }
+
+    [Fact]
     public void After_disposal_nothing_is_published()
     {
         Start();
