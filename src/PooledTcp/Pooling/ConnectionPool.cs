@@ -202,7 +202,13 @@ internal sealed partial class ConnectionPool : ILeaseOwner
             : (flags & LeaseWord.InFlight) != 0 ? CloseReason.ReturnedDirty
             : FindReturnFault(connection, version);
 
-        connection.ReleasePipes(version);
+        // An operation in flight still reads into the pipe's buffers, or sends from them: given back now, they would be
+        // somebody else's when its bytes arrive. The garbage collector gets those.
+        if ((flags & LeaseWord.InFlight) == 0)
+        {
+            connection.ReleasePipes(version);
+        }
+
         if (fault is { } reason)
         {
             Remove(connection, reason);
