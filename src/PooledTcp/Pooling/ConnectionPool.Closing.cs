@@ -169,6 +169,7 @@ internal sealed partial class ConnectionPool
     {
         Dial[] unwanted = [];
         Dial? dials = null;
+        List<WarmUp>? warm = null;
         Task drained;
         lock (_gate)
         {
@@ -180,6 +181,10 @@ internal sealed partial class ConnectionPool
                 _paused = false;
                 unwanted = [.. _orphans];
                 _orphans.Clear();
+
+                // Nobody needs warm connections any more, and the planner would go on dialing for them: each one would
+                // close at once as surplus, and the drain would never end.
+                warm = TakeWarmUps();
                 RefreshDetour();
                 dials = PlanDials();
             }
@@ -187,6 +192,7 @@ internal sealed partial class ConnectionPool
             CompleteDrainIfEmpty();
         }
 
+        warm?.ForEach(w => w.Done.TrySetException(ClosedError()));
         foreach (Dial dial in unwanted)
         {
             dial.Cancel();
