@@ -260,12 +260,13 @@ internal sealed partial class ConnectionPool : ILeaseOwner
             return;
         }
 
+        // Before the hand-off, which does not count as idle time: neither for IdleTimeout nor for the next lease's IdleFor.
+        connection.IdleSince = Services.Clock.Coarse;
         if ((_detour & Detour.ConcernsReturns) != Detour.None && TryPlace(connection))
         {
             return;
         }
 
-        connection.IdleSince = Services.Clock.Coarse;
         _idle.Settle(connection);
         connection.PublishIdle();
         AfterPublish(connection);
