@@ -171,7 +171,8 @@ internal sealed partial class ConnectionPool
             return _generationReason;
         }
 
-        return now >= LifetimeEnd(connection, settings) ? CloseReason.MaxLifetime
+        return connection.Uses >= settings.MaxUses ? CloseReason.MaxUses
+            : now >= LifetimeEnd(connection, settings) ? CloseReason.MaxLifetime
             : now >= IdleEnd(connection, settings) ? CloseReason.IdleTimeout
             : null;
     }

@@ -147,6 +147,11 @@ internal sealed partial class ConnectionPool : ILeaseOwner
         {
             fault = _generationReason;
         }
+        else if (connection.Uses >= _settings.MaxUses)
+        {
+            // It went idle under a higher limit.
+            fault = CloseReason.MaxUses;
+        }
         else if (connection.ExpiresSoon)
         {
             fault = FindExpiry(connection, Services.Clock.Read(), wasIdle: true);
