@@ -50,7 +50,8 @@ internal sealed partial class ConnectionPool
                 Lend(connection, oldest);
             }
 
-            warm = TakeFinishedWarmUps();
+            // One that closes at once warms nobody.
+            warm = unwanted ? null : TakeFinishedWarmUps();
             dials = PlanDials();
         }
 
