@@ -248,6 +248,13 @@ internal sealed partial class ConnectionPool : ILeaseOwner
         }
         catch (Exception e)
         {
+            if (connection.InterruptReason is { } interrupted)
+            {
+                // The pool took the socket away from the hook: no fault of either.
+                Remove(connection, interrupted);
+                return;
+            }
+
             PoolLog.ResetFailed(Services.Logger, e, Name, connection.Id);
             Remove(connection, CloseReason.HealthCheckFailed);
             return;
