@@ -170,25 +170,33 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     /// <summary>New settings from a reload: valid, and with every endpoint there was.</summary>
     internal void Apply(ClientSettings settings)
     {
+        List<(ConnectionPool Pool, PoolSettings Settings)> changes = [];
         lock (_gate)
         {
+            // First, as it may refuse (TLS without a name, for a unix socket in use): then nothing has changed yet.
+            foreach ((AdHocKey key, AdHocEntry entry) in _adHoc)
+            {
+                changes.Add((entry.Core, settings.ForAdHoc(key.Address)));
+            }
+
             _settings = settings;
             foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
             {
                 if (_named.TryGetValue(name, out TcpPool? pool))
                 {
-                    pool.Core.Apply(endpoint);
+                    changes.Add((pool.Core, endpoint));
                 }
                 else
                 {
                     AddNamed(name, endpoint);
                 }
             }
+        }
 
-            foreach ((AdHocKey key, AdHocEntry entry) in _adHoc)
-            {
-                entry.Core.Apply(settings.ForAdHoc(key.Address));
-            }
+        // Outside: it closes sockets and cancels dials, which runs callbacks.
+        foreach ((ConnectionPool pool, PoolSettings changed) in changes)
+        {
+            pool.Apply(changed);
         }
     }
 
