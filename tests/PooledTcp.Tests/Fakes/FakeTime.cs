@@ -10,6 +10,9 @@ internal sealed class FakeTime : FakeTimeProvider
 
     public long Readings => Interlocked.Read(ref _readings);
 
+    /// <summary>Runs at every reading.</summary>
+    public Action? OnReading { get; set; }
+
     public int ArmedTimers
     {
         get
@@ -24,6 +27,7 @@ internal sealed class FakeTime : FakeTimeProvider
     public override long GetTimestamp()
     {
         Interlocked.Increment(ref _readings);
+        OnReading?.Invoke();
         return base.GetTimestamp();
     }
 

@@ -158,6 +158,14 @@ internal sealed class PoolHarness : IAsyncDisposable
         Assert.Equal(waiting ?? now.Waiting, now.Waiting);
     }
 
+    /// <summary>An interrupted lease holds its place, but no socket, until it is returned.</summary>
+    public void AssertAfterInterrupt(int used)
+    {
+        Assert.Equal(used, Now.Used);
+        Assert.Equal(0, Now.Idle);
+        Assert.Equal(0, Connector.Live);
+    }
+
     public async ValueTask DisposeAsync()
     {
         Core.Close();
