@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.Frozen;
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -34,7 +35,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     /// <param name="timeProvider">The clock of every timeout; the system's when null.</param>
     /// <exception cref="Microsoft.Extensions.Options.OptionsValidationException">Some settings are invalid; the message names every one.</exception>
     public PooledTcpClient(PooledTcpOptions options, ILoggerFactory? loggerFactory = null, TimeProvider? timeProvider = null)
-        : this(SettingsFactory.Create(options), new Dictionary<string, EndpointHooks>(StringComparer.OrdinalIgnoreCase), loggerFactory, timeProvider)
+        : this(SettingsFactory.Create(options), FrozenDictionary<string, EndpointHooks>.Empty, loggerFactory, timeProvider)
     {
     }
 
@@ -243,7 +244,9 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     /// <summary>Under the gate, or in the constructor. A pool made after the end is born closed, so that its rents say so.</summary>
     private ConnectionPool NewPool(string name, bool isAdHoc, PoolSettings settings)
     {
-        EndpointHooks hooks = isAdHoc ? EndpointHooks.None : _hooks.GetValueOrDefault(name, EndpointHooks.None);
+        EndpointHooks hooks = isAdHoc
+            ? _settings.HooksForAdHoc()
+            : _hooks.GetValueOrDefault(name, EndpointHooks.None).Over(_settings.HooksOf(name));
         ConnectionPool pool = new(name, isAdHoc, settings, _connectors(name, hooks), hooks, _services);
         if (_phase == Phase.Draining)
         {

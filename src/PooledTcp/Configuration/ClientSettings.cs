@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using PooledTcp.Connections;
 
 namespace PooledTcp.Configuration;
 
@@ -6,15 +7,26 @@ namespace PooledTcp.Configuration;
 internal sealed class ClientSettings : IEquatable<ClientSettings>
 {
     private readonly PoolSettings _adHoc;
+    private readonly EndpointHooks _adHocHooks;
+    private readonly IReadOnlyDictionary<string, EndpointHooks> _hooks;
 
     /// <param name="adHoc">
     /// What ad hoc pools run on; its address is a placeholder, and so is its TLS target unless one is configured.
     /// </param>
     /// <param name="endpoints">Configured endpoints; names ignore case.</param>
+    /// <param name="adHocHooks">Hooks of ad hoc pools.</param>
+    /// <param name="hooks">Hooks of the configured endpoints.</param>
     /// <param name="path">Where the settings come from, for messages.</param>
-    public ClientSettings(PoolSettings adHoc, FrozenDictionary<string, PoolSettings> endpoints, string path)
+    public ClientSettings(
+        PoolSettings adHoc,
+        FrozenDictionary<string, PoolSettings> endpoints,
+        EndpointHooks adHocHooks,
+        FrozenDictionary<string, EndpointHooks> hooks,
+        string path)
     {
         _adHoc = adHoc;
+        _adHocHooks = adHocHooks;
+        _hooks = hooks;
         Path = path;
         Endpoints = endpoints;
     }
@@ -41,6 +53,14 @@ internal sealed class ClientSettings : IEquatable<ClientSettings>
         throw new ArgumentException(
             $"No endpoint \"{name}\" is configured under {Path}:Endpoints. Configured: {known}.", nameof(name));
     }
+
+    /// <summary>
+    /// The hooks the options carry. A pool takes them once, when it is made, so they are not part of what is compared.
+    /// </summary>
+    public EndpointHooks HooksOf(string endpoint) => _hooks.GetValueOrDefault(endpoint, EndpointHooks.None);
+
+    /// <summary>The hooks of an endpoint that is not configured by name.</summary>
+    public EndpointHooks HooksForAdHoc() => _adHocHooks;
 
     /// <summary>The defaults, for an endpoint that is not configured by name.</summary>
     /// <exception cref="ArgumentException">TLS is on by default, and a unix socket has no name to verify.</exception>

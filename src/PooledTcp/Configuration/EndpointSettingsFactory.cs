@@ -119,7 +119,7 @@ internal static class EndpointSettingsFactory
 
     private static void CheckSocket(TcpEndpointOptions options, SettingFaults faults)
     {
-        var before = faults.Count;
+        var before = faults.Found;
         var keepAlive = options.KeepAlive;
         CheckSeconds($"{nameof(options.KeepAlive)}:{nameof(keepAlive.Time)}", keepAlive.Time, faults);
         CheckSeconds($"{nameof(options.KeepAlive)}:{nameof(keepAlive.Interval)}", keepAlive.Interval, faults);
@@ -130,8 +130,14 @@ internal static class EndpointSettingsFactory
                 nameof(options.UserTimeout), options.UserTimeout, Millisecond, Day, "00:00:00 leaves it to the kernel.");
         }
 
+        // Only over values in their range: the product of absurd ones overflows.
+        if (faults.Found > before || options.UserTimeout == TimeSpan.Zero)
+        {
+            return;
+        }
+
         var detection = keepAlive.Time + (keepAlive.Interval * keepAlive.Count);
-        if (faults.Count == before && options.UserTimeout != TimeSpan.Zero && options.UserTimeout < detection)
+        if (options.UserTimeout < detection)
         {
             faults.Add(
                 nameof(options.UserTimeout),
@@ -142,8 +148,9 @@ internal static class EndpointSettingsFactory
 
     private static void CheckSeconds(string setting, TimeSpan value, SettingFaults faults)
     {
+        var before = faults.Found;
         faults.Range(setting, value, Second, TimeSpan.FromSeconds(MaxKeepAliveSeconds));
-        if (value >= Second && value.Ticks % TimeSpan.TicksPerSecond != 0)
+        if (faults.Found == before && value.Ticks % TimeSpan.TicksPerSecond != 0)
         {
             faults.Add(setting, $"{SettingFaults.Show(value)} is not in whole seconds, the kernel's unit.");
         }

@@ -11,10 +11,12 @@ internal sealed class SettingFaults
     /// <param name="inherited">Faults of the defaults, which are not repeated for every endpoint that copied them.</param>
     public SettingFaults(SettingFaults? inherited = null) => _inherited = inherited;
 
-    public int Count => _faults.Count;
+    /// <summary>How many faults were found, those that are not repeated included.</summary>
+    public int Found { get; private set; }
 
     public void Add(string setting, string text)
     {
+        Found++;
         if (_inherited?._faults.Contains((setting, text)) != true)
         {
             _faults.Add((setting, text));

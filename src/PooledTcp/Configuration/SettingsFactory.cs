@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Options;
+using PooledTcp.Connections;
 
 namespace PooledTcp.Configuration;
 
@@ -49,8 +50,8 @@ internal static class SettingsFactory
         if (lines.Count > 0)
         {
             settings = null;
-            // The same section registered twice is bound twice, and told once.
-            faults = lines.Distinct(StringComparer.Ordinal).ToArray();
+            // The same section registered twice is bound twice, and told once. In order of their paths, whoever found them.
+            faults = lines.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToArray();
             return false;
         }
 
@@ -58,6 +59,9 @@ internal static class SettingsFactory
             // Kept connections would keep an unused ad hoc pool alive for ever.
             defaults with { MinIdleConnections = 0 },
             endpoints.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase),
+            EndpointHooks.From(options.Defaults),
+            options.Endpoints.ToFrozenDictionary(
+                static e => e.Key, static e => EndpointHooks.From(e.Value), StringComparer.OrdinalIgnoreCase),
             path);
         faults = null;
         return true;

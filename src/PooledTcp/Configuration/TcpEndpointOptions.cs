@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+
 namespace PooledTcp;
 
 /// <summary>Settings of one endpoint, or of all of them when used as <see cref="PooledTcpOptions.Defaults"/>.</summary>
@@ -33,6 +35,9 @@ public sealed class TcpEndpointOptions
         UserTimeout = other.UserTimeout;
         KeepAlive = other.KeepAlive.Clone();
         Tls = other.Tls.Clone();
+        Handshake = other.Handshake;
+        Reset = other.Reset;
+        ConnectCallback = other.ConnectCallback;
     }
 
     /// <summary>Where to connect. Required for an endpoint, refused in <see cref="PooledTcpOptions.Defaults"/>.</summary>
@@ -108,6 +113,28 @@ public sealed class TcpEndpointOptions
 
     /// <summary>TLS, off by default.</summary>
     public TcpTlsOptions Tls { get; }
+
+    /// <summary>
+    /// Makes each new connection ready for its protocol (AUTH, SELECT, login). Not bound from configuration, and settled
+    /// when the endpoint's pool is made; with dependency injection <c>WithHandshake&lt;T&gt;()</c> overrides it.
+    /// </summary>
+    /// <value>Default: null.</value>
+    public ITcpHandshake? Handshake { get; set; }
+
+    /// <summary>
+    /// Cleans a connection before it is lent again. Not bound from configuration, and settled when the endpoint's pool is
+    /// made; with dependency injection <c>WithReset&lt;T&gt;()</c> overrides it.
+    /// </summary>
+    /// <value>Default: null.</value>
+    public ITcpReset? Reset { get; set; }
+
+    /// <summary>
+    /// Replaces name resolution and connect: a proxy, an address of a service registry, a test. It returns a connected
+    /// stream socket, which then belongs to the pool. Not bound from configuration, and settled when the endpoint's pool is
+    /// made; with dependency injection <c>WithConnectCallback(...)</c> overrides it.
+    /// </summary>
+    /// <value>Default: null.</value>
+    public Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>? ConnectCallback { get; set; }
 
     internal TcpEndpointOptions Clone() => new(this);
 }

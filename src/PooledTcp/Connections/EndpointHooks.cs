@@ -7,6 +7,21 @@ internal sealed record EndpointHooks
 {
     public static readonly EndpointHooks None = new();
 
+    public static EndpointHooks From(TcpEndpointOptions options) => new()
+    {
+        Handshake = options.Handshake is { } handshake ? handshake.HandshakeAsync : null,
+        Reset = options.Reset is { } reset ? reset.ResetAsync : null,
+        Connect = options.ConnectCallback,
+    };
+
+    /// <summary>These hooks, and those of <paramref name="others"/> where there are none here.</summary>
+    public EndpointHooks Over(EndpointHooks others) => new()
+    {
+        Handshake = Handshake ?? others.Handshake,
+        Reset = Reset ?? others.Reset,
+        Connect = Connect ?? others.Connect,
+    };
+
     /// <summary>Runs on each new connection inside the connect budget; what it returns becomes the lease's Session.</summary>
     public Func<TcpLease, CancellationToken, ValueTask<object?>>? Handshake { get; init; }
 

@@ -42,15 +42,11 @@ internal sealed class SocketConnector : IConnector
 
     private static async ValueTask<Socket> DialAsync(EndpointAddress address, CancellationToken cancellationToken)
     {
-        if (address.IsUnix)
-        {
-            return await DialAsync(new UnixDomainSocketEndPoint(address.Host), ProtocolType.Unspecified, cancellationToken).ConfigureAwait(false);
-        }
-
         // A literal is dialed in its own family: a dual-mode socket would be counted in the IPv6 tables (tcp-facts section 3).
-        if (IPAddress.TryParse(address.Host, out IPAddress? literal))
+        EndPoint endPoint = address.ToEndPoint();
+        if (endPoint is not DnsEndPoint)
         {
-            return await DialAsync(new IPEndPoint(literal, address.Port), ProtocolType.Tcp, cancellationToken).ConfigureAwait(false);
+            return await DialAsync(endPoint, cancellationToken).ConfigureAwait(false);
         }
 
         IPAddress[] candidates = await Dns.GetHostAddressesAsync(address.Host, cancellationToken).ConfigureAwait(false);
@@ -59,7 +55,7 @@ internal sealed class SocketConnector : IConnector
         {
             try
             {
-                return await DialAsync(new IPEndPoint(candidate, address.Port), ProtocolType.Tcp, cancellationToken).ConfigureAwait(false);
+                return await DialAsync(new IPEndPoint(candidate, address.Port), cancellationToken).ConfigureAwait(false);
             }
             catch (SocketException e)
             {
@@ -70,8 +66,9 @@ internal sealed class SocketConnector : IConnector
         throw lastError;
     }
 
-    private static async ValueTask<Socket> DialAsync(EndPoint endPoint, ProtocolType protocol, CancellationToken cancellationToken)
+    private static async ValueTask<Socket> DialAsync(EndPoint endPoint, CancellationToken cancellationToken)
     {
+        ProtocolType protocol = endPoint is IPEndPoint ? ProtocolType.Tcp : ProtocolType.Unspecified;
         var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, protocol);
         try
         {

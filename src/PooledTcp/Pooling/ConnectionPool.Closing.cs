@@ -45,8 +45,6 @@ internal sealed partial class ConnectionPool
 
         // The socket is closed before its place is given away: the limit holds in the kernel, not only in our books.
         connection.Transport.Close();
-        PoolLog.Closed(Services.Logger, Name, connection.Id, reason, connection.Uses);
-
         Dial? dials;
         lock (_gate)
         {
@@ -74,6 +72,9 @@ internal sealed partial class ConnectionPool
         {
             Services.Maintenance.Request(this);
         }
+
+        // Last: a logger that throws must find the books in order.
+        PoolLog.Closed(Services.Logger, Name, connection.Id, reason, connection.Uses);
     }
 
     /// <summary>
@@ -298,7 +299,7 @@ internal sealed partial class ConnectionPool
                 return CloseReason.PoolShutdown;
             }
 
-            return _open + _connecting > _settings.MaxConnections ? CloseReason.OverCapacity : null;
+            return IsOverLimit ? CloseReason.OverCapacity : null;
         }
     }
 

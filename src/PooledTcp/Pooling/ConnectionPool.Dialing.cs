@@ -16,10 +16,14 @@ internal sealed partial class ConnectionPool
     private readonly List<Dial> _orphans = [];
     private readonly List<WarmUp> _warmUps = [];
     private Exception? _lastConnectError;
+    private TimeSpan _lastConnectErrorAt;
     private long _created;
     private long _dialsFailed;
 
     private int Live => _open + _connecting + _closing;
+
+    /// <summary>Under the gate: MaxConnections was lowered and is not reached yet.</summary>
+    private bool IsOverLimit => _open + _connecting > _settings.MaxConnections;
 
     public TcpConnection NewConnection(Transport transport, int generation)
     {
@@ -40,16 +44,16 @@ internal sealed partial class ConnectionPool
             _created++;
             _table.Add(connection);
             unwanted = dial.Generation != _generation || _state == PoolState.Closed;
-            if (!unwanted && !_paused && (waiter = _waiters.Oldest) is not null)
+            if (!unwanted && !_paused && !IsOverLimit && _waiters.Oldest is { } oldest)
             {
-                Lend(connection, waiter);
+                waiter = oldest;
+                Lend(connection, oldest);
             }
 
             warm = TakeFinishedWarmUps();
             dials = PlanDials();
         }
 
-        PoolLog.Opened(Services.Logger, Name, connection.Id);
         if (unwanted)
         {
             Remove(connection, _generationReason);
@@ -66,6 +70,7 @@ internal sealed partial class ConnectionPool
         warm?.ForEach(static w => w.Done.TrySetResult());
         Launch(dials);
         Services.Maintenance.Request(this);
+        PoolLog.Opened(Services.Logger, Name, connection.Id);
     }
 
     public void DialFailed(Dial dial, Exception exception)
@@ -83,6 +88,7 @@ internal sealed partial class ConnectionPool
             if (!cancelled)
             {
                 _lastConnectError = exception;
+                _lastConnectErrorAt = Services.Clock.Read();
                 _dialsFailed++;
                 _topUpFailed = true;
                 if (waiter is not null)
@@ -100,15 +106,14 @@ internal sealed partial class ConnectionPool
             CompleteDrainIfEmpty();
         }
 
-        if (!cancelled)
-        {
-            PoolLog.DialFailed(Services.Logger, exception, Name);
-            waiter?.Fail(UnavailableError(exception));
-            warm?.ForEach(w => w.Done.TrySetException(UnavailableError(exception)));
-        }
-
         Launch(dials);
         Services.Maintenance.Request(this);
+        if (!cancelled)
+        {
+            waiter?.Fail(UnavailableError(exception));
+            warm?.ForEach(w => w.Done.TrySetException(UnavailableError(exception)));
+            PoolLog.DialFailed(Services.Logger, exception, Name);
+        }
     }
 
     /// <summary>Opens connections until <paramref name="count"/> are open (idle or used). False when the pool is retired.</summary>

@@ -56,22 +56,29 @@ internal sealed partial class ConnectionPool
 
     private RentTimeoutException TimeoutError(TimeSpan timeout)
     {
-        TcpPoolSnapshot now = GetSnapshot();
-        string cause = now.State == TcpPoolState.Paused
-            ? "The pool is paused; call Resume()."
-            : now.LastConnectError is not null && now.Idle + now.Used == 0
-                ? $"No connection could be opened: check the endpoint {_settings.Address}."
+        Exception? dialError;
+        string numbers;
+        string cause;
+        lock (_gate)
+        {
+            // Of old dial errors only the message tells; as the cause it counts while nothing is open.
+            dialError = _open == 0 ? _lastConnectError : null;
+            numbers = Numbers();
+            cause = _paused ? "The pool is paused; call Resume()."
+                : dialError is not null ? $"No connection could be opened: check the endpoint {_settings.Address}."
                 : "Raise MaxConnections if the server can take more, RentTimeout if callers can wait longer, or return connections sooner.";
+        }
+
         return new RentTimeoutException(
-            string.Create(CultureInfo.InvariantCulture, $"Pool '{Name}' had no connection for a caller within {timeout.TotalSeconds:0.###} s {Numbers(now)}. {cause}"),
+            string.Create(CultureInfo.InvariantCulture, $"Pool '{Name}' had no connection for a caller within {timeout.TotalSeconds:0.###} s {numbers}. {cause}"),
             Name,
             timeout,
-            now.LastConnectError);
+            dialError);
     }
 
-    /// <summary>Under the gate, which GetSnapshot may enter again.</summary>
+    /// <summary>Under the gate.</summary>
     private PoolQueueFullException QueueFullError() => new(
-        $"Pool '{Name}' refused a rent: MaxWaiters ({_settings.MaxWaiters}) callers wait already {Numbers(GetSnapshot())}. "
+        $"Pool '{Name}' refused a rent: MaxWaiters ({_settings.MaxWaiters}) callers wait already {Numbers()}. "
         + "The service asks for more than its connections can carry: raise MaxConnections, or shed load earlier.",
         Name);
 
@@ -81,15 +88,23 @@ internal sealed partial class ConnectionPool
             : $"Pool '{Name}' is closed: its client was disposed.",
         Name);
 
-    private EndpointUnavailableException UnavailableError(Exception cause) => new(
-        $"Pool '{Name}' could not open a connection to {_settings.Address}: {cause.Message} {Numbers(GetSnapshot())}",
-        Name,
-        cause);
-
-    private static string Numbers(TcpPoolSnapshot now)
+    private EndpointUnavailableException UnavailableError(Exception cause)
     {
-        string lastError = now.LastConnectError is { } error ? $", last dial error: {error.Message}" : "";
-        return $"(idle {now.Idle}, used {now.Used}, connecting {now.Connecting}, closing {now.Closing}, waiting {now.Waiting}, "
-            + $"MaxConnections {now.MaxConnections}{lastError})";
+        lock (_gate)
+        {
+            return new EndpointUnavailableException(
+                $"Pool '{Name}' could not open a connection to {_settings.Address}: {cause.Message} {Numbers()}", Name, cause);
+        }
+    }
+
+    /// <summary>Under the gate. Cheap enough for an overloaded pool that refuses thousands of rents a second.</summary>
+    private string Numbers()
+    {
+        int idle = CountIdle();
+        string lastError = _lastConnectError is { } error
+            ? string.Create(CultureInfo.InvariantCulture, $", last dial error {(Services.Clock.Read() - _lastConnectErrorAt).TotalSeconds:0} s ago: {error.Message}")
+            : "";
+        return $"(idle {idle}, used {_open - idle}, connecting {_connecting}, closing {_closing}, waiting {_waiters.Count}, "
+            + $"MaxConnections {_settings.MaxConnections}{lastError})";
     }
 }

@@ -113,13 +113,7 @@ internal sealed partial class ConnectionPool
         while ((_detour & Detour.ConcernsReturns) != Detour.None && _idle.TryTake() is { } connection)
         {
             connection.TakeBack();
-            if (FindSurplus() is { } surplus)
-            {
-                Remove(connection, surplus);
-                continue;
-            }
-
-            if (!IsUsable(connection) || TryHandOver(connection))
+            if (TryPlace(connection))
             {
                 continue;
             }
@@ -128,6 +122,7 @@ internal sealed partial class ConnectionPool
             _idle.Settle(connection);
             connection.PublishIdle();
             _idle.Push(connection);
+            RemoveIfOutdated(connection);
         }
     }
 
@@ -188,7 +183,7 @@ internal sealed partial class ConnectionPool
             detour |= Detour.Paused;
         }
 
-        if (_open + _connecting > _settings.MaxConnections)
+        if (IsOverLimit)
         {
             detour |= Detour.Shrinking;
         }

@@ -207,9 +207,11 @@ internal sealed partial class ConnectionPool : ILeaseOwner
         {
             Remove(connection, reason);
         }
-        else if (Hooks.Reset is { } reset)
+        else if (Hooks.Reset is not null)
         {
-            _ = ResetAsync(connection, reset);
+            // Not on the returner's stack, nor in its execution context: this is the pool's work.
+            ThreadPool.UnsafeQueueUserWorkItem(
+                static work => _ = work.Pool.ResetAsync(work.Connection, work.Pool.Hooks.Reset!), (Pool: this, Connection: connection), preferLocal: false);
         }
         else
         {
@@ -252,7 +254,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner
             return;
         }
 
-        if ((_detour & Detour.Waiters) != Detour.None && (!IsUsable(connection) || TryHandOver(connection)))
+        if ((_detour & Detour.ConcernsReturns) != Detour.None && TryPlace(connection))
         {
             return;
         }
@@ -261,6 +263,21 @@ internal sealed partial class ConnectionPool : ILeaseOwner
         _idle.Settle(connection);
         connection.PublishIdle();
         AfterPublish(connection);
+    }
+
+    /// <summary>
+    /// A parked connection that the pool owns goes to the oldest waiter, or leaves if it is over the limit or the pool shuts
+    /// down; the limit first, or a pool with waiters would never shrink. False when it may become idle.
+    /// </summary>
+    private bool TryPlace(TcpConnection connection)
+    {
+        if (FindSurplus() is { } surplus)
+        {
+            Remove(connection, surplus);
+            return true;
+        }
+
+        return !IsUsable(connection) || TryHandOver(connection);
     }
 
     /// <summary>
@@ -275,7 +292,15 @@ internal sealed partial class ConnectionPool : ILeaseOwner
             ServeFromIdle();
         }
 
-        // Clear and a change of settings go round the idle connections once; this one may have come a moment too late.
+        RemoveIfOutdated(connection);
+    }
+
+    /// <summary>
+    /// Clear and a change of settings go round the idle connections once; one that was published a moment too late for
+    /// that is looked at here, after its publication.
+    /// </summary>
+    private void RemoveIfOutdated(TcpConnection connection)
+    {
         if (connection.Generation != _generation && connection.TryTake())
         {
             Remove(connection, _generationReason);

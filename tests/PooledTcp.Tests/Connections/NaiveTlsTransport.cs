@@ -1,5 +1,6 @@
 using System.Net.Security;
 using System.Net.Sockets;
+using PooledTcp.Configuration;
 
 namespace PooledTcp.Tests.Connections;
 
@@ -18,7 +19,7 @@ internal sealed class NaiveTlsTransport : IDisposable
     /// <summary>The usual check: nothing to read on the socket.</summary>
     public bool LooksClean => !_socket.Poll(0, SelectMode.SelectRead) && _socket.Available == 0;
 
-    public static async Task<(NaiveTlsTransport Client, Socket ClientSocket, TlsServerEnd Server)> ConnectAsync(Configuration.TlsSettings settings)
+    public static async Task<(NaiveTlsTransport Client, Socket ClientSocket, TlsServerEnd Server)> ConnectAsync(TlsSettings settings)
     {
         (Socket clientSocket, Socket serverSocket) = await LoopbackSockets.ConnectAsync();
         var server = new TlsServerEnd(serverSocket);

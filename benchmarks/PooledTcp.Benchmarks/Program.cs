@@ -1,0 +1,4 @@
+using BenchmarkDotNet.Running;
+using PooledTcp.Benchmarks;
+
+BenchmarkSwitcher.FromAssembly(typeof(RentReturn).Assembly).Run(args);

@@ -1,0 +1,290 @@
+using System.Net.Security;
+using System.Reflection;
+using System.Security.Authentication;
+using System.Text;
+using Microsoft.Extensions.Configuration;
+using PooledTcp.Configuration;
+using Xunit;
+
+namespace PooledTcp.Tests.Configuration;
+
+public class OptionsBindingTests
+{
+    [Fact]
+    public void Defaults_are_those_of_the_design()
+    {
+        var options = new TcpEndpointOptions();
+
+        Assert.Null(options.Address);
+        Assert.Equal(100, options.MaxConnections);
+        Assert.Equal(0, options.MinIdleConnections);
+        Assert.Equal(4, options.MaxConnecting);
+        Assert.Equal(1000, options.MaxWaiters);
+        Assert.Equal(TimeSpan.FromSeconds(5), options.RentTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(3), options.ConnectTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(90), options.IdleTimeout);
+        Assert.Equal(TimeSpan.FromMinutes(30), options.Lifetime);
+        Assert.Equal(0.10, options.LifetimeJitter);
+        Assert.Null(options.MaxUses);
+        Assert.False(options.AllowOneWay);
+        Assert.True(options.NoDelay);
+        Assert.Equal(TimeSpan.FromSeconds(35), options.UserTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(20), options.KeepAlive.Time);
+        Assert.Equal(TimeSpan.FromSeconds(5), options.KeepAlive.Interval);
+        Assert.Equal(3, options.KeepAlive.Count);
+        Assert.False(options.Tls.Enabled);
+        Assert.Equal(SslProtocols.None, options.Tls.Protocols);
+        Assert.False(options.Tls.CheckRevocation);
+        Assert.Null(options.Tls.RemoteCertificateValidationCallback);
+    }
+
+    [Fact]
+    public void Every_setting_binds_and_reaches_the_pool()
+    {
+        var settings = Bound.Settings(
+            "Endpoints:cache:Address=cache:6379",
+            "Endpoints:cache:MaxConnections=50",
+            "Endpoints:cache:MinIdleConnections=2",
+            "Endpoints:cache:MaxConnecting=8",
+            "Endpoints:cache:MaxWaiters=0",
+            "Endpoints:cache:RentTimeout=infinite",
+            "Endpoints:cache:ConnectTimeout=00:00:01.5",
+            "Endpoints:cache:IdleTimeout=Infinite",
+            "Endpoints:cache:Lifetime=2.00:00:00",
+            "Endpoints:cache:LifetimeJitter=0.25",
+            "Endpoints:cache:MaxUses=1000",
+            "Endpoints:cache:AllowOneWay=true",
+            "Endpoints:cache:NoDelay=false",
+            "Endpoints:cache:UserTimeout=0",
+            "Endpoints:cache:KeepAlive:Time=00:01:00",
+            "Endpoints:cache:KeepAlive:Interval=00:00:10",
+            "Endpoints:cache:KeepAlive:Count=5",
+            "Endpoints:cache:Tls:Enabled=true",
+            "Endpoints:cache:Tls:TargetHost=name.example",
+            "Endpoints:cache:Tls:Protocols=Tls12, Tls13",
+            "Endpoints:cache:Tls:ApplicationProtocols:0=h2",
+            "Endpoints:cache:Tls:ApplicationProtocols:1=resp",
+            "Endpoints:cache:Tls:CheckRevocation=true").GetEndpoint("CACHE");
+
+        Assert.Equal(
+            new PoolSettings
+            {
+                Address = new EndpointAddress { Host = "cache", Port = 6379, IsUnix = false },
+                MaxConnections = 50,
+                MinIdleConnections = 2,
+                MaxConnecting = 8,
+                MaxWaiters = 0,
+                RentTimeout = Timeout.InfiniteTimeSpan,
+                ConnectTimeout = TimeSpan.FromSeconds(1.5),
+                IdleTimeout = Timeout.InfiniteTimeSpan,
+                Lifetime = TimeSpan.FromDays(2),
+                LifetimeJitter = 0.25,
+                MaxUses = 1000,
+                AllowOneWay = true,
+                Socket = new SocketSettings(false, TimeSpan.FromMinutes(1), TimeSpan.FromSeconds(10), 5, TimeSpan.Zero),
+                Tls = new TlsSettings
+                {
+                    TargetHost = "name.example",
+                    Protocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+                    ApplicationProtocols = "h2,resp",
+                    RevocationMode = System.Security.Cryptography.X509Certificates.X509RevocationMode.Online,
+                },
+            },
+            settings);
+    }
+
+    [Fact]
+    public void Every_public_setting_can_be_bound()
+    {
+        // Code only, and said so in their documentation.
+        string[] codeOnly = ["Tls:ClientCertificates", "Tls:RemoteCertificateValidationCallback"];
+
+        var settings = Settings(typeof(TcpEndpointOptions), "").Except(codeOnly);
+
+        Assert.Equal(settings.Order(StringComparer.Ordinal), EndpointBinder.Paths.Order(StringComparer.Ordinal));
+
+        static IEnumerable<string> Settings(Type type, string prefix) =>
+            type.GetProperties(BindingFlags.Public | BindingFlags.Instance).SelectMany(property =>
+                property.PropertyType == typeof(TcpKeepAliveOptions) || property.PropertyType == typeof(TcpTlsOptions)
+                    ? Settings(property.PropertyType, $"{prefix}{property.Name}:")
+                    : [prefix + property.Name]);
+    }
+
+    [Fact]
+    public void An_endpoint_inherits_the_defaults_and_overrides_them()
+    {
+        var settings = Bound.Settings(
+            "Endpoints:a:Address=a:1",
+            "Endpoints:b:Address=b:1",
+            "Endpoints:b:MaxConnections=7",
+            "Endpoints:b:KeepAlive:Count=2",
+            "Endpoints:b:Tls:Enabled=false",
+            "Defaults:MaxConnections=20",
+            "Defaults:KeepAlive:Time=00:00:10",
+            "Defaults:Tls:Enabled=true");
+
+        var a = settings.GetEndpoint("a");
+        var b = settings.GetEndpoint("b");
+        Assert.Equal((20, 7), (a.MaxConnections, b.MaxConnections));
+        Assert.Equal((TimeSpan.FromSeconds(10), 3), (a.Socket.KeepAliveTime, a.Socket.KeepAliveCount));
+        Assert.Equal((TimeSpan.FromSeconds(10), 2), (b.Socket.KeepAliveTime, b.Socket.KeepAliveCount));
+        Assert.Equal("a", a.Tls!.TargetHost);
+        Assert.Null(b.Tls);
+    }
+
+    [Fact]
+    public void A_list_replaces_the_inherited_one()
+    {
+        var options = Bound.Options(
+            "Defaults:Tls:ApplicationProtocols:0=h2",
+            "Defaults:Tls:ApplicationProtocols:1=http/1.1",
+            "Endpoints:same:Address=a:1",
+            "Endpoints:own:Tls:ApplicationProtocols:0=resp");
+
+        Assert.Equal(["h2", "http/1.1"], options.Endpoints["same"].Tls.ApplicationProtocols);
+        Assert.Equal(["resp"], options.Endpoints["own"].Tls.ApplicationProtocols);
+    }
+
+    [Fact]
+    public void Json_null_empty_objects_and_empty_lists_are_understood()
+    {
+        const string Json = """
+            {
+              "PooledTcp": {
+                "Defaults": { "MaxUses": 5, "Tls": { "TargetHost": "x", "ApplicationProtocols": [ "h2" ] } },
+                "Endpoints": {
+                  "cache": {
+                    "Address": "cache:6379",
+                    "MaxUses": null,
+                    "KeepAlive": {},
+                    "Tls": { "TargetHost": null, "ApplicationProtocols": [] }
+                  }
+                }
+              }
+            }
+            """;
+        var options = new PooledTcpOptions();
+        using var stream = new MemoryStream(Encoding.UTF8.GetBytes(Json));
+        new PooledTcpSection(new ConfigurationBuilder().AddJsonStream(stream).Build().GetSection("PooledTcp")).Configure(options);
+
+        Assert.Empty(options.BindingFaults);
+        var cache = options.Endpoints["cache"];
+        Assert.Null(cache.MaxUses);
+        Assert.Null(cache.Tls.TargetHost);
+        Assert.Empty(cache.Tls.ApplicationProtocols);
+        Assert.Equal(3, cache.KeepAlive.Count);
+    }
+
+    [Fact]
+    public void A_copy_shares_nothing_with_the_defaults()
+    {
+        var options = new PooledTcpOptions();
+        options.Defaults.Tls.ApplicationProtocols.Add("h2");
+        using var certificate = TestCertificates.WithKey();
+        options.Defaults.Tls.ClientCertificates.Add(certificate);
+        options.AddEndpoint("cache", static _ => { });
+        options.Defaults.MaxConnections = 1;
+        options.Defaults.KeepAlive.Count = 1;
+        options.Defaults.Tls.Enabled = true;
+        options.Defaults.Tls.ApplicationProtocols.Clear();
+        options.Defaults.Tls.ClientCertificates.Clear();
+
+        var cache = options.Endpoints["cache"];
+        Assert.Equal(100, cache.MaxConnections);
+        Assert.Equal(3, cache.KeepAlive.Count);
+        Assert.False(cache.Tls.Enabled);
+        Assert.Equal(["h2"], cache.Tls.ApplicationProtocols);
+        Assert.Equal([certificate], cache.Tls.ClientCertificates);
+    }
+
+    [Fact]
+    public void A_copy_has_every_setting()
+    {
+        // Sets every scalar to something else by reflection, so that a new setting cannot be forgotten in Clone.
+        var original = new TcpEndpointOptions();
+        foreach (var part in new object[] { original, original.KeepAlive, original.Tls })
+        {
+            foreach (var property in part.GetType().GetProperties().Where(static p => p.SetMethod is { IsPublic: true }))
+            {
+                property.SetValue(part, Another(property.PropertyType, property.GetValue(part)));
+            }
+        }
+
+        var copy = original.Clone();
+
+        foreach (var (one, other) in new (object, object)[] { (original, copy), (original.KeepAlive, copy.KeepAlive), (original.Tls, copy.Tls) })
+        {
+            foreach (var property in one.GetType().GetProperties().Where(static p => p.SetMethod is { IsPublic: true }))
+            {
+                Assert.Equal(property.GetValue(one), property.GetValue(other));
+            }
+        }
+
+        static object Another(Type type, object? value) => value switch
+        {
+            int number => number + 1,
+            bool flag => !flag,
+            double number => number + 1,
+            TimeSpan time => time + TimeSpan.FromSeconds(1),
+            SslProtocols => SslProtocols.Tls13,
+            _ when type == typeof(string) => "another",
+            _ when type == typeof(int?) => 77,
+            _ => new RemoteCertificateValidationCallback(static (_, _, _, errors) => errors == SslPolicyErrors.None),
+        };
+    }
+
+    [Fact]
+    public void AddEndpoint_goes_on_with_the_one_that_is_there()
+    {
+        var options = new PooledTcpOptions()
+            .AddEndpoint("cache", static e => e.MaxConnections = 7)
+            .AddEndpoint("CACHE", static e => e.MaxWaiters = 8);
+
+        var cache = Assert.Single(options.Endpoints).Value;
+        Assert.Equal((7, 8), (cache.MaxConnections, cache.MaxWaiters));
+        Assert.Throws<ArgumentException>(() => options.AddEndpoint(" ", static _ => { }));
+        Assert.Throws<ArgumentNullException>(() => options.AddEndpoint("x", null!));
+    }
+
+    [Theory]
+    [InlineData("cache.example.com.:443", "cache.example.com")]
+    [InlineData("[fe80::1%3]:443", "fe80::1")]
+    [InlineData("10.0.0.1:443", "10.0.0.1")]
+    public void The_target_host_is_the_name_a_certificate_has(string address, string expected)
+    {
+        var settings = Bound.Settings($"Endpoints:x:Address={address}", "Endpoints:x:Tls:Enabled=true");
+        Assert.Equal(expected, settings.GetEndpoint("x").Tls!.TargetHost);
+    }
+
+    [Fact]
+    public void Ad_hoc_endpoints_run_on_the_defaults()
+    {
+        var settings = Bound.Settings("Defaults:MaxConnections=9", "Defaults:MinIdleConnections=2", "Defaults:Tls:Enabled=true");
+
+        var adHoc = settings.ForAdHoc(EndpointAddress.Parse("Device-7:9000"));
+
+        Assert.Equal("device-7:9000", adHoc.Address.ToString());
+        Assert.Equal(9, adHoc.MaxConnections);
+        Assert.Equal("device-7", adHoc.Tls!.TargetHost);
+        // An ad hoc pool that kept connections would never be unused, and never remove itself.
+        Assert.Equal(0, adHoc.MinIdleConnections);
+        var e = Assert.Throws<ArgumentException>(() => settings.ForAdHoc(EndpointAddress.Parse("unix:/run/x")));
+        Assert.StartsWith("PooledTcp:Defaults:Tls:TargetHost is required to speak TLS with unix:/run/x:", e.Message, StringComparison.Ordinal);
+        Assert.Equal(
+            "name.example",
+            Bound.Settings("Defaults:Tls:Enabled=true", "Defaults:Tls:TargetHost=name.example")
+                .ForAdHoc(EndpointAddress.Parse("unix:/run/x")).Tls!.TargetHost);
+    }
+
+    [Fact]
+    public void An_unknown_endpoint_is_answered_with_those_there_are()
+    {
+        var settings = Bound.Settings("Endpoints:gateway:Address=g:1", "Endpoints:Cache:Address=c:1");
+        Assert.Equal(
+            "No endpoint \"cash\" is configured under PooledTcp:Endpoints. Configured: Cache, gateway. (Parameter 'name')",
+            Assert.Throws<ArgumentException>(() => settings.GetEndpoint("cash")).Message);
+        Assert.Equal(
+            "No endpoint \"cash\" is configured under PooledTcp:Endpoints. Configured: none. (Parameter 'name')",
+            Assert.Throws<ArgumentException>(() => Bound.Settings().GetEndpoint("cash")).Message);
+    }
+}
