@@ -31,6 +31,7 @@ public class GarnetEmbedded : RespServer
         _server = new GarnetServer(new GarnetServerOptions
         {
             EndPoints = [.. endpoints],
+            UnixSocketPath = UnixPath,
             QuietMode = true,
             DisablePubSub = true,
             LogMemorySize = "64m",
