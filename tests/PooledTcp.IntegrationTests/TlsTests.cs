@@ -40,19 +40,35 @@ public sealed class TlsTests(GarnetTls server) : IClassFixture<GarnetTls>
     }
 
     [Fact(Timeout = Limit)]
-    public async Task Plain_bytes_to_a_TLS_port_fail_and_TLS_to_a_plain_port_fails_in_the_dial()
+    public async Task Plain_bytes_to_a_TLS_port_break_the_connection()
     {
-        await using PooledTcpClient plain = server.NewClient(static endpoint => endpoint.Tls.Enabled = false);
-        await Assert.ThrowsAnyAsync<IOException>(() => plain.GetPool("server").CommandAsync(Token, "PING"));
+        await using PooledTcpClient client = server.NewClient(static endpoint => endpoint.Tls.Enabled = false);
+        TcpPool pool = client.GetPool("server");
 
-        await using var plainServer = new GarnetEmbedded();
-        await plainServer.StartAsync();
-        await using PooledTcpClient tls = plainServer.NewClient(static endpoint =>
+        await Assert.ThrowsAnyAsync<IOException>(() => pool.CommandAsync(Token, "PING"));
+
+        await KernelSockets.MatchAsync(pool, server.Port);
+        Assert.Equal(0, pool.GetSnapshot().Idle);
+    }
+
+    /// <summary>The server waits for more of what looks like an odd command, so nothing but the budget ends the dial.</summary>
+    [Fact(Timeout = Limit)]
+    public async Task TLS_to_a_server_that_speaks_none_ends_with_the_connect_budget()
+    {
+        await using var plain = new GarnetEmbedded();
+        await plain.StartAsync();
+        await using PooledTcpClient client = plain.NewClient(static endpoint =>
         {
+            endpoint.ConnectTimeout = TimeSpan.FromMilliseconds(300);
             endpoint.Tls.Enabled = true;
             endpoint.Tls.RemoteCertificateValidationCallback = GarnetTls.IsPinned;
         });
-        await Assert.ThrowsAsync<EndpointUnavailableException>(() => tls.GetPool("server").CommandAsync(Token, "PING"));
+        TcpPool pool = client.GetPool("server");
+
+        var error = await Assert.ThrowsAsync<EndpointUnavailableException>(() => pool.CommandAsync(Token, "PING"));
+
+        Assert.IsType<TimeoutException>(error.InnerException);
+        await KernelSockets.MatchAsync(pool, plain.Port);
     }
 
     /// <summary>Session tickets and key updates make clean TLS 1.3 sockets readable; that must condemn none of them.</summary>
