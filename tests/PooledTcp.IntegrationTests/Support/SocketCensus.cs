@@ -6,8 +6,7 @@ namespace PooledTcp.IntegrationTests.Support;
 /// <summary>A connect callback that knows every socket it made, so the limit is seen at each dial and not by sampling.</summary>
 internal sealed class SocketCensus
 {
-    private readonly List<Socket> _open = [];
-    private int _dialing;
+    private readonly List<Socket> _sockets = [];
 
     /// <summary>The most that ever were open or being opened at one moment.</summary>
     public int Peak { get; private set; }
@@ -16,34 +15,22 @@ internal sealed class SocketCensus
     {
         var endPoint = (IPEndPoint)context.EndPoint;
         var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        lock (_open)
+        lock (_sockets)
         {
-            _open.RemoveAll(static s => s.SafeHandle.IsClosed);
-            _dialing++;
-            Peak = Math.Max(Peak, _open.Count + _dialing);
+            _sockets.RemoveAll(static s => s.SafeHandle.IsClosed);
+            _sockets.Add(socket);
+            Peak = Math.Max(Peak, _sockets.Count);
         }
 
         try
         {
             await socket.ConnectAsync(endPoint, cancellationToken);
-            lock (_open)
-            {
-                _open.Add(socket);
-            }
-
             return socket;
         }
         catch
         {
             socket.Dispose();
             throw;
-        }
-        finally
-        {
-            lock (_open)
-            {
-                _dialing--;
-            }
         }
     }
 }
