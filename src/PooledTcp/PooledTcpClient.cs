@@ -172,6 +172,10 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     {
         lock (_gate)
         {
+            // First what may be refused (TLS on by default, and an ad hoc unix socket): settings apply all or not at all.
+            List<(ConnectionPool Pool, PoolSettings Settings)> adHoc =
+                [.. _adHoc.Select(pair => (pair.Value.Core, settings.ForAdHoc(pair.Key.Address)))];
+
             _settings = settings;
             foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
             {
@@ -185,9 +189,9 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
                 }
             }
 
-            foreach ((AdHocKey key, AdHocEntry entry) in _adHoc)
+            foreach ((ConnectionPool pool, PoolSettings endpoint) in adHoc)
             {
-                entry.Core.Apply(settings.ForAdHoc(key.Address));
+                pool.Apply(endpoint);
             }
         }
     }

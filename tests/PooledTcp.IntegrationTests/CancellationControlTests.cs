@@ -1,5 +1,6 @@
 using PooledTcp.IntegrationTests.Servers;
 using PooledTcp.IntegrationTests.Support;
+using Xunit;
 
 namespace PooledTcp.IntegrationTests;
 

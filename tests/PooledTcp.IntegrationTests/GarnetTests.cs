@@ -1,4 +1,5 @@
 using PooledTcp.IntegrationTests.Servers;
+using Xunit;
 
 namespace PooledTcp.IntegrationTests;
 

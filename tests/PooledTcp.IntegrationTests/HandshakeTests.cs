@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using PooledTcp.IntegrationTests.Resp;
 using PooledTcp.IntegrationTests.Servers;
 using PooledTcp.IntegrationTests.Support;
+using Xunit;
 
 namespace PooledTcp.IntegrationTests;
 

@@ -9,6 +9,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using PooledTcp.Configuration;
 using PooledTcp.IntegrationTests.Servers;
+using Xunit;
 
 namespace PooledTcp.IntegrationTests;
 

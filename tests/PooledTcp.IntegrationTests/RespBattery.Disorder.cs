@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using PooledTcp.IntegrationTests.Resp;
 using PooledTcp.IntegrationTests.Support;
+using Xunit;
 
 namespace PooledTcp.IntegrationTests;
 

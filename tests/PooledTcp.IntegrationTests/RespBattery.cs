@@ -1,6 +1,7 @@
 using PooledTcp.IntegrationTests.Resp;
 using PooledTcp.IntegrationTests.Servers;
 using PooledTcp.IntegrationTests.Support;
+using Xunit;
 
 namespace PooledTcp.IntegrationTests;
 

@@ -5,6 +5,7 @@ using Microsoft.Extensions.Options;
 using PooledTcp.IntegrationTests.Resp;
 using PooledTcp.IntegrationTests.Servers;
 using PooledTcp.IntegrationTests.Support;
+using Xunit;
 
 namespace PooledTcp.IntegrationTests.Hosting;
 

@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging.Testing;
 using PooledTcp.IntegrationTests.Resp;
 using PooledTcp.IntegrationTests.Servers;
 using PooledTcp.IntegrationTests.Support;
+using Xunit;
 
 namespace PooledTcp.IntegrationTests.Hosting;
 

@@ -1,3 +1,5 @@
+using Xunit;
+
 namespace PooledTcp.IntegrationTests.Servers;
 
 /// <summary>

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using PooledTcp.IntegrationTests.Resp;
+using Xunit;
 
 namespace PooledTcp.IntegrationTests.Support;
 
