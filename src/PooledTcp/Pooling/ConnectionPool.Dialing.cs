@@ -50,7 +50,8 @@ internal sealed partial class ConnectionPool
                 Lend(connection, oldest);
             }
 
-            warm = TakeFinishedWarmUps();
+            // One that closes at once warms nobody.
+            warm = unwanted ? null : TakeFinishedWarmUps();
             dials = PlanDials();
         }
 
@@ -91,7 +92,12 @@ internal sealed partial class ConnectionPool
                 _lastConnectErrorAt = Services.Clock.Read();
                 _dialsFailed++;
                 _topUpFailed = true;
-                if (waiter is not null)
+                if (dial.IsInherited)
+                {
+                    // Started for somebody who has left: the heir stays in the queue, and the planner dials for it.
+                    waiter = null;
+                }
+                else if (waiter is not null)
                 {
                     // Out of the queue before the permit is free: or the next dial would be for the same waiter.
                     Dequeue(waiter);
@@ -159,7 +165,9 @@ internal sealed partial class ConnectionPool
         {
             if (_state == PoolState.Open && !_paused && _settings.MinIdleConnections > 0)
             {
-                int missing = _settings.MinIdleConnections - CountIdle() - _orphans.Count;
+                // One that is on its way to idle counts: a look that falls between the end of a dial and the
+                // publication of its connection would dial for it again.
+                int missing = _settings.MinIdleConnections - CountIdle(orOnTheWay: true) - _orphans.Count;
                 while (missing-- > 0 && CanDial())
                 {
                     first = NewDial(first);
@@ -198,6 +206,7 @@ internal sealed partial class ConnectionPool
             if (_orphans.Count > 0)
             {
                 // The longest-running one: it is the nearest to its end.
+                _orphans[0].IsInherited = true;
                 _waiters.Link(waiter, _orphans[0]);
                 _orphans.RemoveAt(0);
             }
