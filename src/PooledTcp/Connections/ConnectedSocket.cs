@@ -9,7 +9,7 @@ namespace PooledTcp.Connections;
 /// waiting, and the one place that closes it. A Socket and never a NetworkStream or TcpClient, whose own dispose would
 /// choose the way to close (tcp-facts section 2).
 /// </summary>
-internal sealed class ConnectedSocket
+internal sealed partial class ConnectedSocket
 {
     private readonly Socket _socket;
     private readonly bool _hasTcpInfo;
