@@ -1,0 +1,22 @@
+namespace PooledTcp.KernelTests.Harness;
+
+/// <summary>
+/// How the namespace of a scenario looks. 10.99.0.1 and 10.99.0.2 rather than 127.0.0.1: there the default
+/// tcp_tw_reuse = 2 hands out TIME_WAIT ports again after a second and hides the outage (tcp-facts section 3).
+/// </summary>
+public sealed record NamespaceSettings
+{
+    public const string Server = "10.99.0.1";
+    public const string Second = "10.99.0.2";
+
+    /// <summary>64 ports, so that the outage takes milliseconds.</summary>
+    public static NamespaceSettings SmallRange { get; } = new() { Sysctls = { ["ip_local_port_range"] = "40000 40063" } };
+
+    public static NamespaceSettings FullRange { get; } = new() { Sysctls = { ["ip_local_port_range"] = "32768 60999" } };
+
+    /// <summary>Addresses of lo, beside 127.0.0.1 and ::1.</summary>
+    public IReadOnlyList<string> Addresses { get; init; } = [Server, Second];
+
+    /// <summary>File below /proc/sys/net/ipv4, and what to write into it.</summary>
+    public Dictionary<string, string> Sysctls { get; init; } = [];
+}

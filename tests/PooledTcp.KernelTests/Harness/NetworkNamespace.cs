@@ -1,0 +1,83 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Text.Json;
+using Xunit;
+
+namespace PooledTcp.KernelTests.Harness;
+
+/// <summary>
+/// Plays a scenario, a static method without parameters, in a child process inside a fresh network namespace made by
+/// <c>unshare -Urn</c>: no privilege needed, nothing to clean up, and the sysctls are its own. A process and not a
+/// thread, because /proc/net shows the main thread's namespace (tcp-facts section 6).
+/// </summary>
+internal static class NetworkNamespace
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
+
+    // Found out once, by trying: no file tells for sure.
+    private static readonly Lazy<Task<string?>> Obstacle = new(FindObstacleAsync);
+
+    /// <summary>What the scenario returned. Skips the test where namespaces are not to be had.</summary>
+    public static async Task<TResult> RunAsync<TResult>(Func<Task<TResult>> scenario, NamespaceSettings settings)
+    {
+        string? obstacle = await Obstacle.Value;
+        Assert.SkipWhen(obstacle is not null, $"No network namespace: {obstacle}");
+        (int exitCode, string output, string errors) = await PlayAsync(scenario, settings, TestContext.Current.CancellationToken);
+        Assert.True(exitCode == 0, $"{scenario.Method.Name} ended with {exitCode}: {errors}");
+        return JsonSerializer.Deserialize<TResult>(output)!;
+    }
+
+    private static async Task<string?> FindObstacleAsync()
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return "this is not Linux";
+        }
+
+        try
+        {
+            (int exitCode, _, string errors) = await PlayAsync(ScenarioChild.Nothing, NamespaceSettings.SmallRange, CancellationToken.None);
+            return exitCode == 0 ? null : errors;
+        }
+        catch (Win32Exception)
+        {
+            return "the command unshare, of util-linux, cannot be started";
+        }
+    }
+
+    private static async Task<(int ExitCode, string Output, string Errors)> PlayAsync(
+        Delegate scenario, NamespaceSettings settings, CancellationToken cancellationToken)
+    {
+        Debug.Assert(scenario.Method.IsStatic, "A lambda is compiled to an instance method, which the child could not call.");
+        var start = new ProcessStartInfo("unshare",
+            ["-Urn", "--", .. SelfCommand(), ScenarioChild.Verb, scenario.Method.DeclaringType!.FullName!, scenario.Method.Name, JsonSerializer.Serialize(settings)])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        using Process child = Process.Start(start)!;
+        Task<string> output = child.StandardOutput.ReadToEndAsync(CancellationToken.None);
+        Task<string> errors = child.StandardError.ReadToEndAsync(CancellationToken.None);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(Limit);
+        try
+        {
+            await child.WaitForExitAsync(limit.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            child.Kill(entireProcessTree: true);
+            throw;
+        }
+
+        return (child.ExitCode, await output, await errors);
+    }
+
+    /// <summary>This program, whether it was started by its own name or by <c>dotnet X.dll</c>.</summary>
+    private static string[] SelfCommand()
+    {
+        string self = Environment.ProcessPath!;
+        return Path.GetFileNameWithoutExtension(self) == "dotnet" ? [self, typeof(Program).Assembly.Location] : [self];
+    }
+}
