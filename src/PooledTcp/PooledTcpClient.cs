@@ -170,29 +170,33 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     /// <summary>New settings from a reload: valid, and with every endpoint there was.</summary>
     internal void Apply(ClientSettings settings)
     {
+        List<(ConnectionPool Pool, PoolSettings Settings)> changes = [];
         lock (_gate)
         {
-            // First what may be refused (TLS on by default, and an ad hoc unix socket): settings apply all or not at all.
-            List<(ConnectionPool Pool, PoolSettings Settings)> adHoc =
-                [.. _adHoc.Select(pair => (pair.Value.Core, settings.ForAdHoc(pair.Key.Address)))];
+            // First, as it may refuse (TLS without a name, for a unix socket in use): then nothing has changed yet.
+            foreach ((AdHocKey key, AdHocEntry entry) in _adHoc)
+            {
+                changes.Add((entry.Core, settings.ForAdHoc(key.Address)));
+            }
 
             _settings = settings;
             foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
             {
                 if (_named.TryGetValue(name, out TcpPool? pool))
                 {
-                    pool.Core.Apply(endpoint);
+                    changes.Add((pool.Core, endpoint));
                 }
                 else
                 {
                     AddNamed(name, endpoint);
                 }
             }
+        }
 
-            foreach ((ConnectionPool pool, PoolSettings endpoint) in adHoc)
-            {
-                pool.Apply(endpoint);
-            }
+        // Outside: it closes sockets and cancels dials, which runs callbacks.
+        foreach ((ConnectionPool pool, PoolSettings changed) in changes)
+        {
+            pool.Apply(changed);
         }
     }
 

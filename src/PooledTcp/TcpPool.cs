@@ -24,6 +24,12 @@ public sealed class TcpPool
     internal ConnectionPool Core => _pool;
 
     /// <summary>
+    /// The pool that is in use: an ad hoc one that has retired was succeeded by one that other handles talk to, and this
+    /// handle must see, clear and resume the same connections.
+    /// </summary>
+    private ConnectionPool Current => _pool.IsRetired ? _pool = _renew() : _pool;
+
+    /// <summary>
     /// Rents a connection: an idle one at once, else the first that is returned or dialed, in the order of the callers,
     /// within <c>RentTimeout</c>. A warm rent completes synchronously and allocates nothing.
     /// </summary>
@@ -60,7 +66,7 @@ public sealed class TcpPool
     /// <summary>Rents an idle connection if there is one and nobody waits for it. Never waits, never dials.</summary>
     /// <param name="lease">The lease; <c>default</c> when there was none.</param>
     /// <returns>True when <paramref name="lease"/> holds a connection.</returns>
-    public bool TryRent(out TcpLease lease) => _pool.TryRent(out lease);
+    public bool TryRent(out TcpLease lease) => _pool.TryRent(out lease) || (_pool.IsRetired && Current.TryRent(out lease));
 
     /// <summary>
     /// Rents, runs <paramref name="exchange"/>, and returns the connection: completed when the delegate returns, discarded
@@ -78,11 +84,21 @@ public sealed class TcpPool
     {
         ArgumentNullException.ThrowIfNull(exchange);
         TcpLease lease = await RentAsync(cancellationToken).ConfigureAwait(false);
-        await using (lease.ConfigureAwait(false))
+        try
         {
             TResult result = await exchange(lease, state, cancellationToken).ConfigureAwait(false);
             lease.Complete();
             return result;
+        }
+        catch
+        {
+            // Also when the delegate called Complete() itself before it threw.
+            lease.Discard();
+            throw;
+        }
+        finally
+        {
+            lease.Dispose();
         }
     }
 
@@ -92,10 +108,19 @@ public sealed class TcpPool
     {
         ArgumentNullException.ThrowIfNull(exchange);
         TcpLease lease = await RentAsync(cancellationToken).ConfigureAwait(false);
-        await using (lease.ConfigureAwait(false))
+        try
         {
             await exchange(lease, state, cancellationToken).ConfigureAwait(false);
             lease.Complete();
+        }
+        catch
+        {
+            lease.Discard();
+            throw;
+        }
+        finally
+        {
+            lease.Dispose();
         }
     }
 
@@ -127,7 +152,7 @@ public sealed class TcpPool
     /// <param name="interruptLeases">
     /// Close leased ones now as well: their operations fail with <see cref="ConnectionFaultedException"/>.
     /// </param>
-    public void Clear(bool interruptLeases = false) => _pool.Clear(CloseReason.Cleared, interruptLeases);
+    public void Clear(bool interruptLeases = false) => Current.Clear(CloseReason.Cleared, interruptLeases);
 
     /// <summary>
     /// Lets rents wait (and time out) until <see cref="Resume"/>, for a maintenance window of the server. Leases go on, and
@@ -142,10 +167,10 @@ public sealed class TcpPool
     }
 
     /// <summary>Ends <see cref="Pause"/>: who waits is served, oldest first.</summary>
-    public void Resume() => _pool.TryResume();
+    public void Resume() => Current.TryResume();
 
     /// <summary>The pool's numbers at this moment.</summary>
-    public TcpPoolSnapshot GetSnapshot() => _pool.GetSnapshot();
+    public TcpPoolSnapshot GetSnapshot() => Current.GetSnapshot();
 
     /// <summary>The pool's name.</summary>
     public override string ToString() => Name;

@@ -13,7 +13,7 @@ internal sealed partial class TcpConnection
     public ValueTask<int> ReceiveAsync(long version, Memory<byte> buffer, ReadStyle style, CancellationToken cancellationToken)
     {
         ThrowIfStale(version);
-        SetReadStyle(style);
+        SetReadStyle(version, style);
         if (cancellationToken.IsCancellationRequested)
         {
             // Nothing was started, so nothing is out of step: the lease is as good as before.

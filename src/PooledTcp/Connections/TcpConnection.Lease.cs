@@ -16,7 +16,7 @@ internal sealed partial class TcpConnection
     private bool _sendStarted;
     private volatile bool _broken;
     private volatile bool _endOfStream;
-    private ReadStyle _readStyle;
+    private long _readStyle;
     private LeaseStream? _stream;
     private LeasePipeReader? _input;
     private LeasePipeWriter? _output;
@@ -92,7 +92,7 @@ internal sealed partial class TcpConnection
     public PipeReader InputFor(long version)
     {
         ThrowIfStale(version);
-        SetReadStyle(ReadStyle.Pipe);
+        SetReadStyle(version, ReadStyle.Pipe);
         return PerLease(ref _input, version, static (c, v) =>
             new LeasePipeReader(v, PipeReader.Create(new LeaseStream(c, v, ReadStyle.Pipe), ReaderOptions)));
     }
@@ -161,7 +161,6 @@ internal sealed partial class TcpConnection
         _bytesSent = 0;
         _bytesReceived = 0;
         _sendStarted = false;
-        _readStyle = ReadStyle.None;
         _stream = null;
         _input = null;
         _output = null;
@@ -173,20 +172,26 @@ internal sealed partial class TcpConnection
         return this;
     }
 
-    private void SetReadStyle(ReadStyle style)
+    /// <summary>
+    /// The record carries the version, since a stale copy may get here after its lease has ended: what it writes then
+    /// counts for nobody, and must not tell the next lease that it has read already.
+    /// </summary>
+    private void SetReadStyle(long version, ReadStyle style)
     {
-        if (_readStyle == style)
+        long seen = Volatile.Read(ref _readStyle);
+        long mine = version | (long)style;
+        if (seen == mine)
         {
             return;
         }
 
-        if (_readStyle != ReadStyle.None)
+        if (LeaseWord.Version(seen) == version)
         {
             throw new InvalidOperationException(
                 "Input buffers what it reads, so one lease reads either through Input or through ReceiveAsync and Stream, not both.");
         }
 
-        _readStyle = style;
+        Volatile.Write(ref _readStyle, mine);
     }
 
     /// <summary>
@@ -197,17 +202,25 @@ internal sealed partial class TcpConnection
     private T PerLease<T>(ref T? field, long version, Func<TcpConnection, long, T> make)
         where T : class, IPerLease
     {
-        T? seen = Volatile.Read(ref field);
-        ThrowIfStale(version);
-        if (seen is not null && seen.Version == version)
+        T? made = null;
+        while (true)
         {
-            return seen;
-        }
+            T? seen = Volatile.Read(ref field);
+            ThrowIfStale(version);
+            if (seen is not null && seen.Version == version)
+            {
+                return seen;
+            }
 
-        T made = make(this, version);
-        T? before = Interlocked.CompareExchange(ref field, made, seen);
-        ThrowIfStale(version);
-        return ReferenceEquals(before, seen) ? made : before!;
+            made ??= make(this, version);
+            if (Interlocked.CompareExchange(ref field, made, seen) == seen)
+            {
+                ThrowIfStale(version);
+                return made;
+            }
+
+            // Lost to another thread of this lease, or to a stale copy: look whose it is.
+        }
     }
 }
 

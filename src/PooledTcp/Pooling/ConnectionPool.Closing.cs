@@ -21,6 +21,12 @@ internal sealed partial class ConnectionPool
     {
         get
         {
+            // Asked by every rent that found nothing warm at a handle, so not under the gate unless it may be true.
+            if ((_detour & Detour.Refusing) == Detour.None)
+            {
+                return false;
+            }
+
             lock (_gate)
             {
                 return _state == PoolState.Retired;
@@ -169,6 +175,7 @@ internal sealed partial class ConnectionPool
     {
         Dial[] unwanted = [];
         Dial? dials = null;
+        List<WarmUp>? warm = null;
         Task drained;
         lock (_gate)
         {
@@ -180,6 +187,10 @@ internal sealed partial class ConnectionPool
                 _paused = false;
                 unwanted = [.. _orphans];
                 _orphans.Clear();
+
+                // Nobody needs warm connections any more, and the planner would go on dialing for them: each one would
+                // close at once as surplus, and the drain would never end.
+                warm = TakeWarmUps();
                 RefreshDetour();
                 dials = PlanDials();
             }
@@ -187,6 +198,7 @@ internal sealed partial class ConnectionPool
             CompleteDrainIfEmpty();
         }
 
+        warm?.ForEach(w => w.Done.TrySetException(ClosedError()));
         foreach (Dial dial in unwanted)
         {
             dial.Cancel();

@@ -50,7 +50,8 @@ internal sealed partial class ConnectionPool
                 Lend(connection, oldest);
             }
 
-            warm = TakeFinishedWarmUps();
+            // One that closes at once warms nobody.
+            warm = unwanted ? null : TakeFinishedWarmUps();
             dials = PlanDials();
         }
 
@@ -91,7 +92,12 @@ internal sealed partial class ConnectionPool
                 _lastConnectErrorAt = Services.Clock.Read();
                 _dialsFailed++;
                 _topUpFailed = true;
-                if (waiter is not null)
+                if (dial.IsInherited)
+                {
+                    // Started for somebody who has left: the heir stays in the queue, and the planner dials for it.
+                    waiter = null;
+                }
+                else if (waiter is not null)
                 {
                     // Out of the queue before the permit is free: or the next dial would be for the same waiter.
                     Dequeue(waiter);
@@ -200,6 +206,7 @@ internal sealed partial class ConnectionPool
             if (_orphans.Count > 0)
             {
                 // The longest-running one: it is the nearest to its end.
+                _orphans[0].IsInherited = true;
                 _waiters.Link(waiter, _orphans[0]);
                 _orphans.RemoveAt(0);
             }

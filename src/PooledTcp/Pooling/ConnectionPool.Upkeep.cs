@@ -41,6 +41,7 @@ internal sealed partial class ConnectionPool
         if (now >= _nextSweep || _sweepNow)
         {
             _sweepNow = false;
+            _topUpFailed = false;
             _nextSweep = now + interval;
             Sweep(now, interval);
             if (IsAdHoc)
@@ -52,12 +53,9 @@ internal sealed partial class ConnectionPool
             }
         }
 
-        // A failed dial asks for a look, too; dialing again at once would make that a hot loop. So this look passes.
-        if (_topUpFailed)
-        {
-            _topUpFailed = false;
-        }
-        else
+        // A failed dial, and every close, asks for a look, too; dialing again at each would make a dead endpoint a hot
+        // loop. So after a failure the next sweep is the first to try again.
+        if (!_topUpFailed)
         {
             TopUpIdle();
         }
@@ -173,7 +171,8 @@ internal sealed partial class ConnectionPool
             return _generationReason;
         }
 
-        return now >= LifetimeEnd(connection, settings) ? CloseReason.MaxLifetime
+        return connection.Uses >= settings.MaxUses ? CloseReason.MaxUses
+            : now >= LifetimeEnd(connection, settings) ? CloseReason.MaxLifetime
             : now >= IdleEnd(connection, settings) ? CloseReason.IdleTimeout
             : null;
     }

@@ -147,6 +147,11 @@ internal sealed partial class ConnectionPool : ILeaseOwner
         {
             fault = _generationReason;
         }
+        else if (connection.Uses >= _settings.MaxUses)
+        {
+            // It went idle under a higher limit.
+            fault = CloseReason.MaxUses;
+        }
         else if (connection.ExpiresSoon)
         {
             fault = FindExpiry(connection, Services.Clock.Read(), wasIdle: true);
@@ -202,7 +207,13 @@ internal sealed partial class ConnectionPool : ILeaseOwner
             : (flags & LeaseWord.InFlight) != 0 ? CloseReason.ReturnedDirty
             : FindReturnFault(connection, version);
 
-        connection.ReleasePipes(version);
+        // An operation in flight still reads into the pipe's buffers, or sends from them: given back now, they would be
+        // somebody else's when its bytes arrive. The garbage collector gets those.
+        if ((flags & LeaseWord.InFlight) == 0)
+        {
+            connection.ReleasePipes(version);
+        }
+
         if (fault is { } reason)
         {
             Remove(connection, reason);
@@ -237,6 +248,13 @@ internal sealed partial class ConnectionPool : ILeaseOwner
         }
         catch (Exception e)
         {
+            if (connection.InterruptReason is { } interrupted)
+            {
+                // The pool took the socket away from the hook: no fault of either.
+                Remove(connection, interrupted);
+                return;
+            }
+
             PoolLog.ResetFailed(Services.Logger, e, Name, connection.Id);
             Remove(connection, CloseReason.HealthCheckFailed);
             return;
@@ -254,12 +272,13 @@ internal sealed partial class ConnectionPool : ILeaseOwner
             return;
         }
 
+        // Before the hand-off, which does not count as idle time: neither for IdleTimeout nor for the next lease's IdleFor.
+        connection.IdleSince = Services.Clock.Coarse;
         if ((_detour & Detour.ConcernsReturns) != Detour.None && TryPlace(connection))
         {
             return;
         }
 
-        connection.IdleSince = Services.Clock.Coarse;
         _idle.Settle(connection);
         connection.PublishIdle();
         AfterPublish(connection);

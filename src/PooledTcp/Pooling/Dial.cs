@@ -16,8 +16,14 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
 
     public int Generation { get; } = generation;
 
-    /// <summary>Whom a failure fails. Touched under the pool's gate only.</summary>
+    /// <summary>Who would otherwise get a dial of its own. Touched under the pool's gate only.</summary>
     public Waiter? Waiter { get; set; }
+
+    /// <summary>
+    /// The waiter took over a dial that was started for another one, or for none. It takes the success, but not the
+    /// failure: it had no part in an attempt whose budget may have been used up before it came. Under the pool's gate only.
+    /// </summary>
+    public bool IsInherited { get; set; }
 
     /// <summary>Links the dials that one pass of the planner starts.</summary>
     public Dial? NextToLaunch { get; set; }

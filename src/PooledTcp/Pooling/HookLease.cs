@@ -33,15 +33,26 @@ internal sealed class HookLease : ILeaseOwner
         T result;
         try
         {
-            result = await hook(new TcpLease(connection), cancellationToken).AsTask().WaitAsync(cancellationToken).ConfigureAwait(false);
+            Task<T> run = hook(new TcpLease(connection), cancellationToken).AsTask();
+            _ = run.ContinueWith(
+                static late => late.Exception, // observed, if we do not wait for the end of a hook that ignores its token
+                CancellationToken.None,
+                TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
+                TaskScheduler.Default);
+            result = await run.WaitAsync(cancellationToken).ConfigureAwait(false);
 
             // One-way hooks are fine (a PROXY header has no reply): the author of a hook knows the protocol.
             fault = connection.FindFault(version, allowOneWay: true);
         }
         finally
         {
-            misused = !connection.TryEndAny(version, out long flags) || (flags & LeaseWord.InFlight) != 0 || owner._ended;
-            connection.ReleasePipes(version);
+            bool inFlight = !connection.TryEndAny(version, out long flags) || (flags & LeaseWord.InFlight) != 0;
+            misused = inFlight || owner._ended;
+            if (!inFlight)
+            {
+                // Only when no operation uses their buffers any more, as at every return.
+                connection.ReleasePipes(version);
+            }
         }
 
         if (misused)

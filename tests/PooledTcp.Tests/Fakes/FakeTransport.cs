@@ -1,0 +1,220 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using System.Text;
+using PooledTcp.Connections;
+
+namespace PooledTcp.Tests.Fakes;
+
+/// <summary>
+/// A connection in memory. Receives are scripted, every answer can be set, and an operation can be held in flight. It
+/// ends what is pending when it is closed, as a socket does.
+/// </summary>
+internal sealed class FakeTransport : Transport
+{
+    private readonly Lock _gate = new();
+    private readonly Queue<byte[]> _incoming = new();
+    private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource<int>? _receive;
+    private TaskCompletionSource? _send;
+    private Memory<byte> _receiveBuffer;
+    private bool _endOfStream;
+    private int _checks;
+    private int _parks;
+
+    public override EndPoint? LocalEndPoint => new IPEndPoint(IPAddress.Loopback, 40_000);
+
+    public override EndPoint? RemoteEndPoint => new IPEndPoint(IPAddress.Loopback, 7000);
+
+    public override bool PeerClosed => PeerHasClosed;
+
+    public override bool NeedsParking => MustPark;
+
+    public bool PeerHasClosed { get; set; }
+
+    public bool MustPark { get; set; }
+
+    public bool ParkResult { get; set; } = true;
+
+    public IdleVerdict Verdict { get; set; }
+
+    /// <summary>Runs inside <see cref="CheckIdle"/>: between the pool's look at a connection and its decision.</summary>
+    public Action? OnCheckIdle { get; set; }
+
+    /// <summary>Runs first thing in <see cref="Close"/>.</summary>
+    public Action? OnClose { get; set; }
+
+    /// <summary>Sends complete at once and nothing is recorded; receives yield one byte at once. For the tests that count allocations.</summary>
+    public bool Mute { get; set; }
+
+    public bool HoldSends { get; set; }
+
+    /// <summary>What the next operations fail with, at once.</summary>
+    public Exception? Fault { get; set; }
+
+    public List<byte[]> Sent { get; } = [];
+
+    public int Checks => Volatile.Read(ref _checks);
+
+    public int Parks => Volatile.Read(ref _parks);
+
+    public Task Closed => _closed.Task;
+
+    public bool IsClosed => _closed.Task.IsCompleted;
+
+    /// <summary>The buffer of the receive in flight.</summary>
+    public Memory<byte> PendingBuffer => _receiveBuffer;
+
+    public void Feed(string text) => Feed(Encoding.ASCII.GetBytes(text));
+
+    public void Feed(params byte[] bytes)
+    {
+        TaskCompletionSource<int>? receive;
+        lock (_gate)
+        {
+            receive = _receive;
+            _receive = null;
+            if (receive is null)
+            {
+                _incoming.Enqueue(bytes);
+                return;
+            }
+
+            bytes.CopyTo(_receiveBuffer);
+        }
+
+        receive.SetResult(bytes.Length);
+    }
+
+    public void EndOfStream()
+    {
+        TaskCompletionSource<int>? receive;
+        lock (_gate)
+        {
+            _endOfStream = true;
+            receive = _receive;
+            _receive = null;
+        }
+
+        receive?.SetResult(0);
+    }
+
+    public void CompleteSend()
+    {
+        TaskCompletionSource send;
+        lock (_gate)
+        {
+            send = _send!;
+            _send = null;
+        }
+
+        send.SetResult();
+    }
+
+    public override ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        if (Mute)
+        {
+            return new ValueTask<int>(1);
+        }
+
+        lock (_gate)
+        {
+            ThrowIfUnfit();
+            if (_incoming.TryDequeue(out byte[]? next))
+            {
+                int taken = Math.Min(next.Length, buffer.Length);
+                next.AsSpan(0, taken).CopyTo(buffer.Span);
+                if (taken < next.Length)
+                {
+                    byte[][] rest = [next[taken..], .. _incoming];
+                    _incoming.Clear();
+                    Array.ForEach(rest, _incoming.Enqueue);
+                }
+
+                return new ValueTask<int>(taken);
+            }
+
+            if (_endOfStream)
+            {
+                return new ValueTask<int>(0);
+            }
+
+            _receiveBuffer = buffer;
+            _receive = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
+            TaskCompletionSource<int> mine = _receive;
+            cancellationToken.Register(() => mine.TrySetCanceled(cancellationToken));
+            return new ValueTask<int>(mine.Task);
+        }
+    }
+
+    public override ValueTask SendAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        if (Mute)
+        {
+            return default;
+        }
+
+        lock (_gate)
+        {
+            ThrowIfUnfit();
+            Sent.Add(buffer.ToArray());
+            if (!HoldSends)
+            {
+                return default;
+            }
+
+            _send = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            TaskCompletionSource mine = _send;
+            cancellationToken.Register(() => mine.TrySetCanceled(cancellationToken));
+            return new ValueTask(mine.Task);
+        }
+    }
+
+    public override bool TryPark()
+    {
+        Interlocked.Increment(ref _parks);
+        return ParkResult;
+    }
+
+    public override IdleVerdict CheckIdle()
+    {
+        Interlocked.Increment(ref _checks);
+        OnCheckIdle?.Invoke();
+        return Verdict;
+    }
+
+    public override void Close()
+    {
+        TaskCompletionSource<int>? receive;
+        TaskCompletionSource? send;
+        OnClose?.Invoke();
+        lock (_gate)
+        {
+            if (!_closed.TrySetResult())
+            {
+                return;
+            }
+
+            receive = _receive;
+            send = _send;
+            _receive = null;
+            _send = null;
+        }
+
+        receive?.TrySetException(new SocketException((int)SocketError.OperationAborted));
+        send?.TrySetException(new SocketException((int)SocketError.OperationAborted));
+    }
+
+    /// <summary>The array under the buffer of the receive in flight.</summary>
+    public byte[] PendingArray() => MemoryMarshal.TryGetArray<byte>(_receiveBuffer, out ArraySegment<byte> segment) ? segment.Array! : [];
+
+    private void ThrowIfUnfit()
+    {
+        ObjectDisposedException.ThrowIf(IsClosed, this);
+        if (Fault is { } fault)
+        {
+            throw fault;
+        }
+    }
+}

@@ -1,0 +1,139 @@
+using PooledTcp.Tests.Fakes;
+using Xunit;
+
+namespace PooledTcp.Tests.Pooling;
+
+/// <summary>What a warm rent and return must not do.</summary>
+public sealed class WarmPathTests
+{
+    private const int Rounds = 10_000;
+
+    [Fact]
+    public async Task A_warm_rent_and_return_allocate_nothing()
+    {
+        await using PoolHarness pool = await WarmAsync(idleSlots: 1);
+        RentAndReturn(pool.Pool, 100);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        RentAndReturn(pool.Pool, Rounds);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(1, pool.Connector.Dials);
+    }
+
+    [Fact]
+    public async Task Sending_and_receiving_on_a_lease_allocate_nothing()
+    {
+        await using PoolHarness pool = await WarmAsync(idleSlots: 1);
+        byte[] buffer = new byte[16];
+        Exchange(pool.Pool, buffer, 100);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Exchange(pool.Pool, buffer, Rounds);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [Fact]
+    public async Task A_rent_from_the_stack_allocates_nothing()
+    {
+        // More connections than slots: each round takes both, one of them from the stack.
+        await using PoolHarness pool = await WarmAsync(idleSlots: 1, count: 2);
+        RentTwo(pool.Pool, 100);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        RentTwo(pool.Pool, Rounds);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [Fact]
+    public async Task A_warm_rent_and_return_read_no_clock()
+    {
+        await using PoolHarness pool = await WarmAsync(idleSlots: 1);
+        pool.Maintain();
+        long readings = pool.Time.Readings;
+        RentAndReturn(pool.Pool, Rounds);
+        Assert.Equal(readings, pool.Time.Readings);
+    }
+
+    [Fact]
+    public async Task A_warm_rent_and_return_take_no_lock()
+    {
+        // The gate is held for the whole test: the clock of a failing dial is read under it, and that reading is stopped.
+        await using PoolHarness pool = await WarmAsync(idleSlots: 1, max: 2);
+        TcpLease held = await pool.RentAsync();
+        pool.Connector.Automatic = null;
+        Task<TcpLease> failing = pool.RentAsync();
+        FakeDial dial = await pool.Connector.NextAsync();
+        PoolHarness.Return(held);
+        TcpLease served = await failing;
+        PoolHarness.Return(served);
+
+        using ManualResetEventSlim release = new();
+        TaskCompletionSource holding = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        pool.Time.OnReading = () =>
+        {
+            holding.TrySetResult();
+            release.Wait(PoolHarness.Hang);
+        };
+        dial.Fail();
+        await holding.Task.WaitAsync(PoolHarness.Hang);
+        Task<TcpPoolSnapshot> blocked = Task.Run(pool.Pool.GetSnapshot);
+        await Task.Run(() => RentAndReturn(pool.Pool, Rounds)).WaitAsync(PoolHarness.Hang);
+        Assert.False(blocked.IsCompleted);
+
+        pool.Time.OnReading = null;
+        release.Set();
+        await blocked.WaitAsync(PoolHarness.Hang);
+    }
+
+    [Fact]
+    public async Task The_one_system_call_of_a_warm_rent_is_the_transports_check()
+    {
+        await using PoolHarness pool = await WarmAsync(idleSlots: 1);
+        FakeTransport transport = pool.Connector.Transports.Single();
+        int checks = transport.Checks;
+        int parks = transport.Parks;
+        RentAndReturn(pool.Pool, Rounds);
+        Assert.Equal(checks + Rounds, transport.Checks);
+        Assert.Equal(parks, transport.Parks);
+    }
+
+    private static async Task<PoolHarness> WarmAsync(int idleSlots, int count = 1, int? max = null)
+    {
+        PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: max ?? count), idleSlots: idleSlots);
+        pool.Connector.Automatic = static _ => new FakeTransport { Mute = true };
+        await pool.FillAsync(count);
+        return pool;
+    }
+
+    private static void RentAndReturn(TcpPool pool, int rounds)
+    {
+        for (int i = 0; i < rounds; i++)
+        {
+            TcpLease lease = pool.RentAsync(CancellationToken.None).Result;
+            lease.Complete();
+            lease.Dispose();
+        }
+    }
+
+    private static void RentTwo(TcpPool pool, int rounds)
+    {
+        for (int i = 0; i < rounds; i++)
+        {
+            TcpLease first = pool.RentAsync(CancellationToken.None).Result;
+            TcpLease second = pool.RentAsync(CancellationToken.None).Result;
+            first.Complete();
+            second.Complete();
+            second.Dispose();
+            first.Dispose();
+        }
+    }
+
+    private static void Exchange(TcpPool pool, byte[] buffer, int rounds)
+    {
+        for (int i = 0; i < rounds; i++)
+        {
+            TcpLease lease = pool.RentAsync(CancellationToken.None).Result;
+            lease.SendAsync(buffer).GetAwaiter().GetResult();
+            _ = lease.ReceiveAsync(buffer).Result;
+            lease.Complete();
+            lease.Dispose();
+        }
+    }
+}

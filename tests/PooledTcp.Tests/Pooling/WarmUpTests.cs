@@ -1,0 +1,104 @@
+using PooledTcp.Tests.Fakes;
+using Xunit;
+
+namespace PooledTcp.Tests.Pooling;
+
+/// <summary>Warm-up: so many connections open before the first callers come.</summary>
+public sealed class WarmUpTests
+{
+    [Fact]
+    public async Task Reached_when_so_many_are_open_idle_or_used()
+    {
+        await using PoolHarness pool = new(PoolHarness.Settings(max: 10, connecting: 2));
+        await pool.DialAsync();
+        Task warm = pool.Pool.WarmUpAsync(4);
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.False(warm.IsCompleted);
+            pool.AssertCounts(connecting: Math.Min(2, 3 - i));
+            (await pool.Connector.NextAsync()).Open();
+            await pool.UntilAsync(now => now.Idle == i + 1);
+        }
+
+        await warm.WaitAsync(PoolHarness.Hang);
+        pool.AssertCounts(idle: 3, used: 1, connecting: 0);
+        Assert.Equal(2, pool.Connector.MostRunning);
+        await pool.Pool.WarmUpAsync(4);
+        Assert.Equal(4, pool.Connector.Dials);
+    }
+
+    [Fact]
+    public async Task Fails_with_the_dial_that_failed_and_keeps_the_others()
+    {
+        await using PoolHarness pool = new(PoolHarness.Settings(max: 10, connecting: 2));
+        Task warm = pool.Pool.WarmUpAsync(3);
+        FakeDial[] dials = await pool.Connector.NextAsync(2);
+        dials[0].Open();
+        await pool.UntilAsync(static now => now.Idle == 1);
+        dials[1].Fail();
+        await Assert.ThrowsAsync<EndpointUnavailableException>(() => warm.WaitAsync(PoolHarness.Hang));
+        pool.AssertCounts(idle: 1);
+    }
+
+    [Fact]
+    public async Task Cancelled_stops_waiting_and_dialing_more()
+    {
+        await using PoolHarness pool = new(PoolHarness.Settings(max: 10, connecting: 1));
+        using CancellationTokenSource cancel = new();
+        Task warm = pool.Pool.WarmUpAsync(3, cancel.Token);
+        FakeDial dial = await pool.Connector.NextAsync();
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => warm.WaitAsync(PoolHarness.Hang));
+        dial.Open();
+        await pool.UntilAsync(static now => now.Idle == 1);
+        pool.AssertCounts(idle: 1, connecting: 0);
+    }
+
+    [Fact]
+    public async Task Above_the_limit_is_refused()
+    {
+        await using PoolHarness pool = new(PoolHarness.Settings(max: 2));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => pool.Pool.WarmUpAsync(3));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => pool.Pool.WarmUpAsync(0));
+        pool.AssertCounts(connecting: 0);
+    }
+
+    [Fact]
+    public async Task Two_at_once_need_the_larger_number()
+    {
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 10));
+        await Task.WhenAll(pool.Pool.WarmUpAsync(2), pool.Pool.WarmUpAsync(5), pool.Pool.WarmUpAsync(3)).WaitAsync(PoolHarness.Hang);
+        await pool.UntilAsync(static now => now.Idle == 5);
+        Assert.Equal(5, pool.Connector.Dials);
+    }
+
+    [Fact]
+    public async Task A_connection_of_an_outdated_generation_warms_nobody()
+    {
+        await using PoolHarness pool = new();
+        int dials = 0;
+        pool.Connector.Automatic = _ =>
+        {
+            if (Interlocked.Increment(ref dials) == 1)
+            {
+                pool.Pool.Clear();
+            }
+
+            return new FakeTransport();
+        };
+        await pool.Pool.WarmUpAsync(1).WaitAsync(PoolHarness.Hang);
+        await pool.UntilAsync(static now => now is { Idle: 1, Closing: 0 });
+        Assert.Equal(1, pool.Connector.Live);
+        Assert.Equal(2, dials);
+    }
+
+    [Fact]
+    public async Task After_the_end_it_says_so()
+    {
+        PoolHarness pool = new();
+        Task pending = pool.Pool.WarmUpAsync(1);
+        await pool.DisposeAsync();
+        await Assert.ThrowsAsync<PoolClosedException>(() => pending.WaitAsync(PoolHarness.Hang));
+        await Assert.ThrowsAsync<PoolClosedException>(() => pool.Pool.WarmUpAsync(1));
+    }
+}
