@@ -15,7 +15,6 @@ public sealed class RedisProcess : RespServer
 
     private static readonly string? Executable = Environment.GetEnvironmentVariable("PATH")?
         .Split(Path.PathSeparator)
-        .Append("/usr/bin")
         .Select(static folder => Path.Combine(folder, "redis-server"))
         .FirstOrDefault(File.Exists);
 
