@@ -3,18 +3,22 @@ using System.Net.Sockets;
 
 namespace PooledTcp.Connections;
 
-/// <summary>The moves a close is made of. Which of them, and in which order, is the closing decision's; none of them blocks.</summary>
-internal sealed partial class ConnectedSocket
+/// <summary>The moves a close is made of.</summary>
+internal sealed partial class ConnectedSocket : IClosingSocket
 {
+    /// <summary>A peer that sends more than this after our farewell is not saying goodbye.</summary>
+    private const int MaxDrain = 64 * 1024;
+
     private const int ProtocolTcp = 6;
     private const int OptionLinger2 = 8;
     private const int OptionUserTimeout = 18;
     private const int DrainBuffer = 4096;
 
-    /// <summary>TCP_LINGER2 = -1 makes the kernel forget the connection once our FIN is acknowledged (tcp-facts row 9).</summary>
-    public static bool QuietSupported { get; } = OperatingSystem.IsLinux();
+    public bool IsUnix => !_isTcp;
 
-    /// <summary>What the kernel knows right now. A socket that cannot be asked any more counts as reset.</summary>
+    public bool QuietSupported => _hasTcpInfo;
+
+    /// <summary>A socket that cannot be asked any more counts as reset.</summary>
     public SocketFacts ReadFacts(TimeSpan vanishedAfter)
     {
         try
@@ -36,7 +40,6 @@ internal sealed partial class ConnectedSocket
         }
     }
 
-    /// <summary>Reads and drops what the kernel has: closing over unread bytes would turn the FIN into an RST (tcp-facts row 5).</summary>
     public void DrainNow()
     {
         Span<byte> dropped = stackalloc byte[1024];
@@ -49,10 +52,6 @@ internal sealed partial class ConnectedSocket
         }
     }
 
-    /// <summary>
-    /// Reads and drops until the peer's FIN: true when it came, false when the token fired, the peer sent more than
-    /// <see cref="MaxDrain"/>, or the connection broke. The pending receive has ended by then, so a close still sends FIN.
-    /// </summary>
     public async ValueTask<bool> DrainToEndAsync(CancellationToken cancellationToken)
     {
         byte[] dropped = ArrayPool<byte>.Shared.Rent(DrainBuffer);
@@ -81,10 +80,8 @@ internal sealed partial class ConnectedSocket
         }
     }
 
-    /// <summary>Half of a close: our FIN.</summary>
     public void ShutdownSend() => Try(static socket => socket.Shutdown(SocketShutdown.Send));
 
-    /// <summary>From now on a peer that vanished holds the port this long, not the kernel's 107 s (tcp-facts row 12).</summary>
     public void LimitUnacknowledged(TimeSpan timeout)
     {
         if (_hasTcpInfo)
@@ -94,7 +91,6 @@ internal sealed partial class ConnectedSocket
         }
     }
 
-    /// <summary>The next close leaves no TIME-WAIT, unless the peer's FIN was read before it (tcp-facts rows 9, 10).</summary>
     public void ForgetAfterFin()
     {
         if (_hasTcpInfo)
@@ -103,7 +99,6 @@ internal sealed partial class ConnectedSocket
         }
     }
 
-    /// <summary>RST, and gone. Operations in flight end with an error.</summary>
     public void Abort()
     {
         if (Interlocked.Exchange(ref _closed, 1) != 0)
@@ -116,6 +111,18 @@ internal sealed partial class ConnectedSocket
         Try(static socket => socket.LingerState = new LingerOption(true, 0));
 #pragma warning restore RS0030
         _socket.Dispose();
+    }
+
+    /// <summary>
+    /// Without the shutdown that <see cref="Close"/> begins with: nothing is pending here, and between a shutdown and the
+    /// close the peer's FIN could come, which would make a quiet close leave a TIME-WAIT (tcp-facts row 10).
+    /// </summary>
+    void IClosingSocket.Close()
+    {
+        if (Interlocked.Exchange(ref _closed, 1) == 0)
+        {
+            _socket.Dispose();
+        }
     }
 
     private void Try(Action<Socket> move)

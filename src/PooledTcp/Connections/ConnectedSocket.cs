@@ -12,6 +12,7 @@ namespace PooledTcp.Connections;
 internal sealed partial class ConnectedSocket
 {
     private readonly Socket _socket;
+    private readonly bool _isTcp;
     private readonly bool _hasTcpInfo;
     private int _closed;
 
@@ -22,7 +23,8 @@ internal sealed partial class ConnectedSocket
         // receive queue disagree.
         socket.Blocking = false;
         _socket = socket;
-        _hasTcpInfo = OperatingSystem.IsLinux() && IsTcp(socket);
+        _isTcp = IsTcp(socket);
+        _hasTcpInfo = OperatingSystem.IsLinux() && _isTcp;
 
         // Read now: both must outlive the socket, since they are asked for when a close is accounted.
         LocalEndPoint = Fold(socket.LocalEndPoint);

@@ -39,5 +39,12 @@ internal sealed class SocketTransport : Transport
         }
     }
 
+    public override bool HasCloseNotify => false;
+
+    public override IClosingSocket BeginClosing() => _socket;
+
+    public override ValueTask SendFarewellAsync(ReadOnlyMemory<byte> farewell, CancellationToken cancellationToken) =>
+        _socket.SendAllAsync(farewell, cancellationToken);
+
     public override void Close() => _socket.Close();
 }

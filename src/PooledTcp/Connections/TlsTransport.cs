@@ -102,6 +102,24 @@ internal sealed class TlsTransport : Transport
         }
     }
 
+    public override bool HasCloseNotify => true;
+
+    public override IClosingSocket BeginClosing()
+    {
+        // SslStream gives its buffer back. What follows is read from the socket and dropped, so nothing needs decrypting.
+        if (_inner.EndParkedRead())
+        {
+            Observe(_parkedRead);
+        }
+
+        return _socket;
+    }
+
+    public override ValueTask SendFarewellAsync(ReadOnlyMemory<byte> farewell, CancellationToken cancellationToken) =>
+        farewell.IsEmpty
+            ? new ValueTask(_ssl.ShutdownAsync().WaitAsync(cancellationToken))
+            : _ssl.WriteAsync(farewell, cancellationToken);
+
     public override void Close()
     {
         // The read first: SslStream then gives its buffer back before it is disposed.

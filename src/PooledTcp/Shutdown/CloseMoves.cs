@@ -1,0 +1,95 @@
+using PooledTcp.Connections;
+
+namespace PooledTcp.Shutdown;
+
+/// <summary>
+/// The methods, each as a sequence of moves. They return how the connection ended, or null when the method ran out of time
+/// (or was escalated) and the plan's next one has its turn.
+/// </summary>
+internal static class CloseMoves
+{
+    /// <summary>The peer's FIN was read, or is next in the queue: what stands before it is dropped, then it is our turn.</summary>
+    public static CloseOutcome Passive(IClosingSocket socket, CloseMethod method)
+    {
+        socket.DrainNow();
+        socket.Close();
+        return new CloseOutcome(method, PeerFirst: true, TimeWaitIsOurs: false);
+    }
+
+    public static async ValueTask<CloseOutcome?> GoodbyeAsync(
+        Transport transport, IClosingSocket socket, ReadOnlyMemory<byte> farewell, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await transport.SendFarewellAsync(farewell, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException or ObjectDisposedException or OperationCanceledException)
+        {
+            return null;
+        }
+
+        return await AwaitPeerAsync(socket, CloseMethod.Goodbye, cancellationToken).ConfigureAwait(false);
+    }
+
+    public static async ValueTask<CloseOutcome?> AwaitPeerAsync(IClosingSocket socket, CloseMethod method, CancellationToken cancellationToken) =>
+        await socket.DrainToEndAsync(cancellationToken).ConfigureAwait(false) ? Passive(socket, method) : null;
+
+    public static async ValueTask<CloseOutcome> GracefulAsync(
+        Transport transport, IClosingSocket socket, TimeSpan drainTimeout, CancellationToken cancellationToken)
+    {
+        await LeadInAsync(transport, socket, drainTimeout, cancellationToken).ConfigureAwait(false);
+        socket.ShutdownSend();
+        if (await socket.DrainToEndAsync(cancellationToken).ConfigureAwait(false))
+        {
+            socket.Close();
+            return new CloseOutcome(CloseMethod.Graceful, PeerFirst: false, TimeWaitIsOurs: true);
+        }
+
+        // The peer keeps its side open: in FIN-WAIT-2 the port would be held for a minute (tcp-facts row 11).
+        socket.ForgetAfterFin();
+        socket.Close();
+        return new CloseOutcome(CloseMethod.Graceful, PeerFirst: false, TimeWaitIsOurs: false);
+    }
+
+    /// <summary>The option before our FIN, and the peer's FIN never waited for: both are what keeps TIME-WAIT away (row 10).</summary>
+    public static async ValueTask<CloseOutcome> QuietAsync(
+        Transport transport, IClosingSocket socket, TimeSpan drainTimeout, CancellationToken cancellationToken)
+    {
+        await LeadInAsync(transport, socket, drainTimeout, cancellationToken).ConfigureAwait(false);
+        socket.ForgetAfterFin();
+        socket.Close();
+        return new CloseOutcome(CloseMethod.Quiet, PeerFirst: false, TimeWaitIsOurs: false);
+    }
+
+    public static CloseOutcome Abort(IClosingSocket socket)
+    {
+        socket.Abort();
+        return new CloseOutcome(CloseMethod.Abort, PeerFirst: false, TimeWaitIsOurs: false);
+    }
+
+    public static CloseOutcome Dispose(IClosingSocket socket, bool peerFirst)
+    {
+        socket.Close();
+        return new CloseOutcome(CloseMethod.Dispose, peerFirst, TimeWaitIsOurs: false);
+    }
+
+    /// <summary>What comes before every FIN of ours: unread bytes go (a FIN over them would be an RST), TLS says close_notify.</summary>
+    private static async ValueTask LeadInAsync(
+        Transport transport, IClosingSocket socket, TimeSpan drainTimeout, CancellationToken cancellationToken)
+    {
+        socket.LimitUnacknowledged(drainTimeout);
+        if (transport.HasCloseNotify)
+        {
+            try
+            {
+                await transport.SendFarewellAsync(ReadOnlyMemory<byte>.Empty, cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException or ObjectDisposedException or OperationCanceledException)
+            {
+                // Politeness, not protocol: the FIN follows all the same.
+            }
+        }
+
+        socket.DrainNow();
+    }
+}

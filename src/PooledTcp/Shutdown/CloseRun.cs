@@ -1,0 +1,203 @@
+using PooledTcp.Connections;
+using PooledTcp.Ports;
+
+namespace PooledTcp.Shutdown;
+
+/// <summary>
+/// One close, from the decision to the closed descriptor. Parts that only wait (for a token, for the server's own FIN) run
+/// outside the lane; the rest holds a place in it and ends by its deadlines.
+/// </summary>
+internal sealed class CloseRun(
+    TcpConnection connection, ClosePlan plan, IClosingSocket socket, CloseContext context, ClosingLane lane, Action<CloseRun, CloseOutcome> onClosed)
+    : IThreadPoolWorkItem
+{
+    private readonly Lock _gate = new();
+    private CancellationTokenSource? _wait;
+    private bool _escalated;
+    private bool _hasToken;
+
+    public TcpConnection Connection => connection;
+
+    public ClosePlan Plan => plan;
+
+    /// <summary>Quiet may take the place of what is planned: never where the user wants the client to close first.</summary>
+    public bool CanEscalate =>
+        context.Settings.ClosesFirst != ClosesFirst.Client && context.Settings.AllowQuietClose && socket.QuietSupported;
+
+    /// <summary>
+    /// Somebody needs the place or the port: waits end now, and what is left is Quiet. False when that cannot be, or was
+    /// asked for already.
+    /// </summary>
+    public bool Escalate()
+    {
+        CancellationTokenSource? wait;
+        lock (_gate)
+        {
+            if (_escalated || !CanEscalate)
+            {
+                return false;
+            }
+
+            _escalated = true;
+            wait = _wait;
+        }
+
+        // Not here: cancelling runs continuations, and the caller may hold a pool's gate.
+        if (wait is not null)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static w => TryCancel(w), wait, preferLocal: false);
+        }
+
+        return true;
+    }
+
+    public void Execute() => _ = RunAsync();
+
+    private async Task RunAsync()
+    {
+        CloseOutcome outcome;
+        try
+        {
+            outcome = await WaitOutsideAsync().ConfigureAwait(false) ?? await CloseInLaneAsync().ConfigureAwait(false);
+        }
+        catch (Exception)
+        {
+            // The moves do not throw by contract. If one did, the descriptor and the books must be right all the same.
+            outcome = CloseMoves.Dispose(socket, peerFirst: false);
+        }
+
+        connection.Transport.Close();
+        PortDebt debt = !outcome.TimeWaitIsOurs ? PortDebt.None : _hasToken ? PortDebt.TimeWaitByToken : PortDebt.TimeWait;
+        if (_hasToken && debt != PortDebt.TimeWaitByToken)
+        {
+            context.Tokens.GiveBack();
+        }
+
+        context.Tokens.Closed(debt);
+        onClosed(this, outcome);
+    }
+
+    /// <summary>What only waits holds no place in the lane. An outcome when the server closed by itself.</summary>
+    private async ValueTask<CloseOutcome?> WaitOutsideAsync()
+    {
+        if (plan.First == CloseMethod.AwaitPeer)
+        {
+            return await WithinAsync(
+                context.Settings.ServerCloseTimeout,
+                token => CloseMoves.AwaitPeerAsync(socket, CloseMethod.Passive, token)).ConfigureAwait(false);
+        }
+
+        if (plan.WaitsForToken)
+        {
+            await context.Tokens.TakeAsync().ConfigureAwait(false);
+            _hasToken = true;
+        }
+
+        return null;
+    }
+
+    private async ValueTask<CloseOutcome> CloseInLaneAsync()
+    {
+        if (!lane.TryEnter())
+        {
+            if (CanEscalate)
+            {
+                return await QuietAsync().ConfigureAwait(false);
+            }
+
+            await lane.EnterAsync().ConfigureAwait(false);
+        }
+
+        try
+        {
+            return await TryAsync(plan.First).ConfigureAwait(false)
+                ?? await TryAsync(plan.Second).ConfigureAwait(false)
+                ?? await TryAsync(plan.Third).ConfigureAwait(false)
+                ?? await QuietAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            lane.Leave();
+        }
+    }
+
+    private async ValueTask<CloseOutcome?> TryAsync(CloseMethod method)
+    {
+        switch (method)
+        {
+            case CloseMethod.Passive:
+                return CloseMoves.Passive(socket, CloseMethod.Passive);
+
+            case CloseMethod.Goodbye:
+                return await WithinAsync(
+                    context.Settings.GoodbyeTimeout,
+                    token => CloseMoves.GoodbyeAsync(connection.Transport, socket, context.Farewell, token)).ConfigureAwait(false);
+
+            case CloseMethod.Graceful:
+                _hasToken = _hasToken || context.Tokens.TryTake();
+                return _hasToken || plan.ExceedsShare
+                    ? await WithinAsync(
+                        context.Settings.DrainTimeout,
+                        async token => await CloseMoves.GracefulAsync(connection.Transport, socket, context.Settings.DrainTimeout, token).ConfigureAwait(false)).ConfigureAwait(false)
+                    : null;
+
+            case CloseMethod.Quiet:
+                return await QuietAsync().ConfigureAwait(false);
+
+            case CloseMethod.Abort:
+                return CloseMoves.Abort(socket);
+
+            case CloseMethod.Dispose:
+                return CloseMoves.Dispose(socket, context.PeerWasFirst);
+
+            default:
+                // AwaitPeer, which had its turn outside the lane, or the end of the chain.
+                return null;
+        }
+    }
+
+    private async ValueTask<CloseOutcome> QuietAsync()
+    {
+        using CancellationTokenSource deadline = new(context.Settings.DrainTimeout, context.Time);
+        return await CloseMoves.QuietAsync(connection.Transport, socket, context.Settings.DrainTimeout, deadline.Token).ConfigureAwait(false);
+    }
+
+    /// <summary>One method under its own time, which an escalation cuts short. Null at once when one came before.</summary>
+    private async ValueTask<CloseOutcome?> WithinAsync(TimeSpan limit, Func<CancellationToken, ValueTask<CloseOutcome?>> method)
+    {
+        using CancellationTokenSource wait = new(limit, context.Time);
+        lock (_gate)
+        {
+            if (_escalated)
+            {
+                return null;
+            }
+
+            _wait = wait;
+        }
+
+        try
+        {
+            return await method(wait.Token).ConfigureAwait(false);
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _wait = null;
+            }
+        }
+    }
+
+    private static void TryCancel(CancellationTokenSource wait)
+    {
+        try
+        {
+            wait.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The method ended while we were coming.
+        }
+    }
+}
