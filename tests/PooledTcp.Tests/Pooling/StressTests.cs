@@ -95,8 +95,9 @@ public sealed class StressTests
             switch (random.Next(100))
             {
                 case 0:
+                    long ticket = books.ClearStarts();
                     pool.Pool.Clear(interruptLeases: random.Next(2) == 0);
-                    books.Cleared(pool.Now.Generation);
+                    books.ClearReturned(ticket);
                     break;
                 case 1:
                     pool.Core.Apply(PoolHarness.Settings(max: random.Next(1, 6), connecting: random.Next(1, 4), minIdle: random.Next(2), waiters: 50, maxUses: random.Next(1, 100)));
@@ -117,7 +118,7 @@ public sealed class StressTests
     {
         TcpLease lease;
         using CancellationTokenSource cancel = new();
-        long clears = books.Clears;
+        long cleared = books.LastCleared;
         Interlocked.Increment(ref books.RentsStarted);
         try
         {
@@ -145,14 +146,14 @@ public sealed class StressTests
         Interlocked.Increment(ref books.Lent);
         long id = lease.ConnectionId;
         Assert.True(books.Held.TryAdd(id, 0), "One connection, two callers.");
-        books.AssertNotOutdated(id, clears);
+        books.AssertNotOutdated(id, cleared);
         if (random.Next(3) == 0)
         {
             await Task.Yield();
         }
 
-        Assert.True(books.Held.TryRemove(id, out _));
         books.Seen(id);
+        Assert.True(books.Held.TryRemove(id, out _));
         Interlocked.Increment(ref books.Returned);
         switch (random.Next(8))
         {
@@ -179,29 +180,34 @@ public sealed class StressTests
         public long TimedOut;
         public long Lent;
         public long Returned;
-        private readonly ConcurrentDictionary<long, long> _firstSeen = new();
-        private long _clears;
+        private readonly ConcurrentDictionary<long, long> _seen = new();
+        private long _clearsStarted;
+        private long _lastCleared;
 
         public ConcurrentDictionary<long, byte> Held { get; } = new();
 
-        public long Clears => Interlocked.Read(ref _clears);
+        /// <summary>The latest-started Clear of those that have returned.</summary>
+        public long LastCleared => Interlocked.Read(ref _lastCleared);
 
-        public void Cleared(int generation)
+        public long ClearStarts() => Interlocked.Increment(ref _clearsStarted);
+
+        public void ClearReturned(long ticket)
         {
-            Assert.True(generation > 0);
-            Interlocked.Increment(ref _clears);
+            long last = LastCleared;
+            while (ticket > last && Interlocked.CompareExchange(ref _lastCleared, ticket, last) != last)
+            {
+                last = LastCleared;
+            }
         }
 
-        public void Seen(long id) => _firstSeen.TryAdd(id, Clears);
+        /// <summary>The connection is open now: every Clear that starts later ends it.</summary>
+        public void Seen(long id) => _seen[id] = Interlocked.Read(ref _clearsStarted);
 
-        /// <summary>A rent that began after a Clear had returned never gets a connection that was lent before it.</summary>
-        public void AssertNotOutdated(long id, long clearsBeforeRent)
+        public void AssertNotOutdated(long id, long lastClearedBeforeRent)
         {
-            if (_firstSeen.TryGetValue(id, out long clearsWhenSeen))
+            if (_seen.TryGetValue(id, out long clearsStarted))
             {
-                // Clears is counted after Clear returned, and Seen while the connection was on loan; a clear that was
-                // under way just then may be counted only later, but never one that returned before the rent began.
-                Assert.True(clearsWhenSeen >= clearsBeforeRent, $"Connection {id} was open before a Clear that had returned.");
+                Assert.True(lastClearedBeforeRent <= clearsStarted, $"Connection {id} was lent by a rent that began after a Clear of it had returned.");
             }
         }
     }

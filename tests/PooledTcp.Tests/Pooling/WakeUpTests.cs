@@ -48,8 +48,10 @@ public sealed class WakeUpTests
                 PoolHarness.Return(lease);
             }
         }))).WaitAsync(TimeSpan.FromSeconds(30));
-        pool.AssertCounts(idle: 2, used: 0, waiting: 0);
-        Assert.Equal(2, pool.Connector.Dials);
+        // The second dial may have been left behind, and nobody waited for its end.
+        await pool.UntilAsync(static now => now.Connecting == 0);
+        pool.AssertCounts(idle: pool.Connector.Dials, used: 0, waiting: 0);
+        Assert.InRange(pool.Connector.Dials, 1, 2);
     }
 
     [Fact]
