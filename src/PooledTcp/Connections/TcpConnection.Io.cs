@@ -21,21 +21,24 @@ internal sealed partial class TcpConnection
         }
 
         Enter(version, LeaseWord.Receiving);
-        ValueTask<int> receive;
+        int received;
         try
         {
-            receive = _transport.ReceiveAsync(buffer, cancellationToken);
+            ValueTask<int> receive = _transport.ReceiveAsync(buffer, cancellationToken);
             if (!receive.IsCompletedSuccessfully)
             {
                 return AwaitReceiveAsync(receive, buffer.Length);
             }
+
+            received = receive.Result;
+            ThrowIfEndIsOurs(received, buffer.Length);
         }
         catch (Exception e)
         {
             return ValueTask.FromException<int>(Fail(LeaseWord.Receiving, e));
         }
 
-        return new ValueTask<int>(EndReceive(receive.Result, buffer.Length));
+        return new ValueTask<int>(EndReceive(received, buffer.Length));
     }
 
     public ValueTask SendAsync(long version, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
@@ -76,6 +79,7 @@ internal sealed partial class TcpConnection
         try
         {
             received = await receive.ConfigureAwait(false);
+            ThrowIfEndIsOurs(received, length);
         }
         catch (Exception e)
         {
@@ -125,6 +129,18 @@ internal sealed partial class TcpConnection
             }
 
             word = seen;
+        }
+    }
+
+    /// <summary>
+    /// Our close begins with a FIN, and a quick peer answers it before the receive is torn down. To the caller that must
+    /// be the interruption it is, not a peer that chose to close.
+    /// </summary>
+    private void ThrowIfEndIsOurs(int received, int length)
+    {
+        if (received == 0 && length > 0 && InterruptReason is not null)
+        {
+            throw new SocketException((int)SocketError.OperationAborted);
         }
     }
 

@@ -81,6 +81,9 @@ internal sealed partial class TcpConnection
 
     public bool IsIdle => LeaseWord.Phase(Volatile.Read(ref _word)) == LeaseWord.Idle;
 
+    /// <summary>In the pool's hands: on its way to idle, to a waiter, or out.</summary>
+    public bool IsPooled => LeaseWord.Phase(Volatile.Read(ref _word)) == LeaseWord.Pooled;
+
     public bool IsLeased => LeaseWord.Phase(Volatile.Read(ref _word)) == LeaseWord.Leased;
 
     public bool IsClosed => LeaseWord.Phase(Volatile.Read(ref _word)) == LeaseWord.Closed;

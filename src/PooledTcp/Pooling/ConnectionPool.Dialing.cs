@@ -165,7 +165,9 @@ internal sealed partial class ConnectionPool
         {
             if (_state == PoolState.Open && !_paused && _settings.MinIdleConnections > 0)
             {
-                int missing = _settings.MinIdleConnections - CountIdle() - _orphans.Count;
+                // One that is on its way to idle counts: a look that falls between the end of a dial and the
+                // publication of its connection would dial for it again.
+                int missing = _settings.MinIdleConnections - CountIdle(orOnTheWay: true) - _orphans.Count;
                 while (missing-- > 0 && CanDial())
                 {
                     first = NewDial(first);

@@ -200,12 +200,12 @@ internal sealed partial class ConnectionPool
         Debug.Assert(_table.Count >= _open, "Every open connection is listed.");
     }
 
-    private int CountIdle()
+    private int CountIdle(bool orOnTheWay = false)
     {
         int idle = 0;
         foreach (TcpConnection? connection in _table.Items)
         {
-            if (connection is { IsIdle: true })
+            if (connection is { IsIdle: true } || (orOnTheWay && connection is { IsPooled: true }))
             {
                 idle++;
             }

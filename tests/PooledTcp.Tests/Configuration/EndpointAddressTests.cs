@@ -33,6 +33,8 @@ public class EndpointAddressTests
         Assert.Equal(address, EndpointAddress.FromEndPoint(address.ToEndPoint()));
     }
 
+    private static readonly string LongName = string.Join('.', Enumerable.Repeat("abcdefghi", 26));
+
     public static TheoryData<string?, string> BadAddresses => new()
     {
         { null, "is empty: write host:port, 10.0.0.1:port, [2001:db8::1]:port or unix:/path" },
@@ -70,6 +72,7 @@ public class EndpointAddressTests
         { "-cache:80", "has the host \"-cache\", which is no host name: labels of 1 to 63 letters, digits, - or _, separated by dots, 253 characters at most (an international name in its xn-- form)" },
         { "a..b:80", "has the host \"a..b\", which is no host name: labels of 1 to 63 letters, digits, - or _, separated by dots, 253 characters at most (an international name in its xn-- form)" },
         { "user@cache:80", "has the host \"user@cache\", which is no host name: labels of 1 to 63 letters, digits, - or _, separated by dots, 253 characters at most (an international name in its xn-- form)" },
+        { LongName + ":80", $"has the host \"{LongName}\", which is no host name: labels of 1 to 63 letters, digits, - or _, separated by dots, 253 characters at most (an international name in its xn-- form)" },
         { "unix:", "has no absolute path: write unix:/path, or unix:@name for an abstract socket" },
         { "unix:/", "has no absolute path: write unix:/path, or unix:@name for an abstract socket" },
         { "unix:run/x.sock", "has no absolute path: write unix:/path, or unix:@name for an abstract socket" },

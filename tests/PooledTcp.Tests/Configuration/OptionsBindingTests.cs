@@ -1,4 +1,5 @@
 using System.Net.Security;
+using System.Net.Sockets;
 using System.Reflection;
 using System.Security.Authentication;
 using System.Text;
@@ -97,7 +98,8 @@ public class OptionsBindingTests
     public void Every_public_setting_can_be_bound()
     {
         // Code only, and said so in their documentation.
-        string[] codeOnly = ["Tls:ClientCertificates", "Tls:RemoteCertificateValidationCallback"];
+        string[] codeOnly =
+            ["Tls:ClientCertificates", "Tls:RemoteCertificateValidationCallback", "Handshake", "Reset", "ConnectCallback"];
 
         var settings = Settings(typeof(TcpEndpointOptions), "").Except(codeOnly);
 
@@ -229,6 +231,10 @@ public class OptionsBindingTests
             SslProtocols => SslProtocols.Tls13,
             _ when type == typeof(string) => "another",
             _ when type == typeof(int?) => 77,
+            _ when type == typeof(ITcpHandshake) || type == typeof(ITcpReset) => new Hook(),
+            _ when type == typeof(Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>) =>
+                new Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>(
+                    static (_, _) => ValueTask.FromException<Socket>(new NotSupportedException())),
             _ => new RemoteCertificateValidationCallback(static (_, _, _, errors) => errors == SslPolicyErrors.None),
         };
     }
@@ -286,5 +292,12 @@ public class OptionsBindingTests
         Assert.Equal(
             "No endpoint \"cash\" is configured under PooledTcp:Endpoints. Configured: none. (Parameter 'name')",
             Assert.Throws<ArgumentException>(() => Bound.Settings().GetEndpoint("cash")).Message);
+    }
+
+    private sealed class Hook : ITcpHandshake, ITcpReset
+    {
+        public ValueTask<object?> HandshakeAsync(TcpLease connection, CancellationToken cancellationToken) => default;
+
+        public ValueTask ResetAsync(TcpLease connection, CancellationToken cancellationToken) => default;
     }
 }

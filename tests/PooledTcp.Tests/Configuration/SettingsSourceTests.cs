@@ -223,23 +223,43 @@ public sealed class SettingsSourceTests : IDisposable
     {
         var source = Create();
         source.Load();
-        source.Watch(settings =>
-        {
-            if (_published.Count == 0)
-            {
-                // From inside: the token fires on this very thread.
-                _published.Add(settings);
-                _configuration.Set([.. Good, "Endpoints:cache:MaxConnections=8"]);
-                Assert.Single(_published);
-                return;
-            }
-
-            _published.Add(settings);
-        });
-
         _configuration.Set([.. Good, "Endpoints:cache:MaxConnections=7"]);
 
+        source.Watch(settings =>
+        {
+            _published.Add(settings);
+            if (_published.Count == 1)
+            {
+                // The token fires on this very thread, inside the first publication.
+                _configuration.Set([.. Good, "Endpoints:cache:MaxConnections=8"]);
+                Assert.Single(_published);
+            }
+        });
+
         Assert.Equal([7, 8], _published.Select(static s => s.GetEndpoint("cache").MaxConnections));
+    }
+
+    [Fact]
+    public void Changes_on_many_threads_are_published_one_at_a_time_and_none_is_lost()
+    {
+        var source = Create();
+        source.Load();
+        var inside = 0;
+        var overlaps = 0;
+        source.Watch(settings =>
+        {
+            overlaps += Interlocked.Increment(ref inside) - 1;
+            _published.Add(settings);
+            Interlocked.Decrement(ref inside);
+        });
+
+        // One configuration, whose tokens fire on whatever thread sets it.
+        Parallel.For(1, 200, i => _configuration.Set([.. Good, $"Endpoints:cache:MaxConnections={i}"]));
+        _configuration.Set([.. Good, "Endpoints:cache:MaxConnections=777"]);
+
+        Assert.Equal(0, overlaps);
+        Assert.Equal(777, _published[^1].GetEndpoint("cache").MaxConnections);
+        Assert.DoesNotContain(_logger.Collector.GetSnapshot(), static r => r.Level == LogLevel.Error);
     }
 
     [Fact]
@@ -259,10 +279,10 @@ public sealed class SettingsSourceTests : IDisposable
         _configuration.SetJson("{}");
         Start();
 
-        _configuration.Set(Good);
+        _configuration.Set("Defaults:MaxConnections=5");
         _configuration.SetJson("{}");
 
-        Assert.Equal(2, Assert.Single(_published).Endpoints.Count);
+        Assert.Equal(5, Assert.Single(_published).ForAdHoc(EndpointAddress.Parse("a:1")).MaxConnections);
         Assert.Equal(2, _logger.Collector.GetSnapshot().Count);
         Assert.Equal("pooled_tcp.options.rejected", _logger.LatestRecord.Id.Name);
     }

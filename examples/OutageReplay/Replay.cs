@@ -1,0 +1,47 @@
+using OutageReplay.Acts;
+using OutageReplay.Output;
+using OutageReplay.Processes;
+
+namespace OutageReplay;
+
+/// <summary>The whole play: outage, cure, verdict.</summary>
+internal static class Replay
+{
+    public static async Task<int> RunAsync(ReplayArguments arguments, CancellationToken cancellationToken)
+    {
+        Stage stage = await Stage.ChooseAsync(arguments.NoNamespace, cancellationToken);
+        int requests = PacedLoad.RequestsIn(TimeSpan.FromSeconds(arguments.Seconds / 2.0));
+        var naive = new ActProgress("connect per request", stage.SettingsFor(ActKind.Naive, requests));
+        var pooled = new ActProgress("PooledTcpClient", stage.SettingsFor(ActKind.Pooled, requests));
+
+        Console.WriteLine(stage.Describe());
+        Console.WriteLine(
+            $"Load: {requests} requests for each act, {PacedLoad.RequestsPerSecond} a second, {PacedLoad.BurstSize} at a time.");
+
+        await Display.ShowAsync([naive, pooled], async refresh =>
+        {
+            await PlayAsync(naive, refresh, cancellationToken);
+            await PlayAsync(pooled, refresh, cancellationToken);
+        });
+
+        var report = new Report(naive.Figures, pooled.Figures, ReplayEnvironment.Describe(stage, arguments.Seconds));
+        var verdict = Verdict.On(report);
+        ClosingTable.Write(report);
+        Console.WriteLine(verdict.Sentence);
+        if (arguments.JsonFile is not null)
+        {
+            await report.WriteAsync(arguments.JsonFile, cancellationToken);
+        }
+
+        return verdict.Proved ? ExitCodes.Proved : ExitCodes.Failed;
+    }
+
+    private static async Task PlayAsync(ActProgress act, Action refresh, CancellationToken cancellationToken)
+    {
+        await foreach (ActMessage message in ActProcess.PlayAsync(act.Settings, cancellationToken))
+        {
+            act.Take(message);
+            refresh();
+        }
+    }
+}
