@@ -7,11 +7,11 @@ namespace PooledTcp.Pooling;
 /// One attempt to open a connection: connect, TLS and the protocol's handshake within ConnectTimeout. It belongs to the
 /// pool. The waiter it was started for may be served or leave meanwhile; the dial then passes to another.
 /// </summary>
-#pragma warning disable CA1001 // The budget is disposed by the one run of the dial.
+#pragma warning disable CA1001 // The run of the dial disposes it.
 internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int generation) : IThreadPoolWorkItem
 #pragma warning restore CA1001
 {
-    private readonly CancellationTokenSource _budget = new(settings.ConnectTimeout, pool.Services.Clock.Time);
+    private readonly CancellationTokenSource _budget = new();
     private string _stage = "connecting";
 
     public int Generation { get; } = generation;
@@ -50,8 +50,13 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
     private async Task RunAsync()
     {
         TcpConnection? connection = null;
+        ITimer? timer = null;
         try
         {
+            // Not in the constructor, which runs under the pool's gate: the TimeProvider is the user's code, and a fake one
+            // runs whatever is due, the pool's own timers included, on the stack of who makes a timer.
+            timer = pool.Services.Clock.Time.CreateTimer(
+                static dial => ((Dial)dial!).Cancel(), this, settings.ConnectTimeout, Timeout.InfiniteTimeSpan);
             connection = await OpenAsync(_budget.Token).ConfigureAwait(false);
         }
         catch (Exception e)
@@ -60,6 +65,11 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
         }
         finally
         {
+            if (timer is not null)
+            {
+                await timer.DisposeAsync().ConfigureAwait(false);
+            }
+
             _budget.Dispose();
         }
 

@@ -13,6 +13,9 @@ internal sealed class FakeTime : FakeTimeProvider
     /// <summary>Runs at every reading.</summary>
     public Action? OnReading { get; set; }
 
+    /// <summary>Runs at every timer that is made.</summary>
+    public Action? OnCreateTimer { get; set; }
+
     public int ArmedTimers
     {
         get
@@ -33,6 +36,7 @@ internal sealed class FakeTime : FakeTimeProvider
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
+        OnCreateTimer?.Invoke();
         TrackedTimer timer = new(this, callback, state);
         timer.Inner = base.CreateTimer(static s => ((TrackedTimer)s!).Fire(), timer, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         timer.Change(dueTime, period);

@@ -257,6 +257,37 @@ public sealed class DialingTests
     }
 
     [Fact]
+    public async Task A_clock_that_runs_due_timers_while_one_is_made_breaks_no_books()
+    {
+        // As FakeTimeProvider does, when another thread has advanced it. The planner had the waiter in its hands then.
+        await using PoolHarness pool = new();
+        pool.Pool.Pause();
+        Task<TcpLease> rent = pool.RentAsync();
+        pool.Time.OnCreateTimer = () =>
+        {
+            pool.Time.OnCreateTimer = null;
+            pool.Time.Advance(TimeSpan.FromSeconds(5));
+        };
+        pool.Pool.Resume();
+        await Assert.ThrowsAsync<RentTimeoutException>(() => rent);
+        (await pool.Connector.NextAsync()).Open();
+        await pool.UntilAsync(static now => now.Idle == 1);
+        pool.AssertCounts(idle: 1, connecting: 0, waiting: 0);
+        PoolHarness.Return(await pool.RentAsync());
+    }
+
+    [Fact]
+    public async Task A_clock_that_fails_leaks_no_slot()
+    {
+        await using PoolHarness pool = new(PoolHarness.Settings(max: 1));
+        pool.Time.OnCreateTimer = () => pool.Time.OnCreateTimer = static () => throw new InvalidOperationException("no timers left");
+        Task<TcpLease> rent = pool.RentAsync();
+        Assert.IsType<InvalidOperationException>((await Assert.ThrowsAsync<EndpointUnavailableException>(() => rent)).InnerException);
+        pool.Time.OnCreateTimer = null;
+        await pool.DialAsync();
+    }
+
+    [Fact]
     public async Task The_settings_of_the_moment_are_dialed()
     {
         await using PoolHarness pool = new();

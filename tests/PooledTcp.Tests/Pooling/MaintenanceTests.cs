@@ -9,7 +9,7 @@ public sealed class MaintenanceTests
     [Fact]
     public async Task Nothing_runs_while_there_is_nothing_to_do()
     {
-        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(idle: TimeSpan.FromSeconds(10)), background: true);
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(idle: TimeSpan.FromSeconds(10), lifetime: Timeout.InfiniteTimeSpan), background: true);
         Assert.Equal(0, pool.Time.ArmedTimers);
 
         await pool.FillAsync(2);
