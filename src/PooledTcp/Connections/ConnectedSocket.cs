@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using PooledTcp.Configuration;
+using PooledTcp.Ports;
 
 namespace PooledTcp.Connections;
 
@@ -17,8 +19,12 @@ internal sealed partial class ConnectedSocket
     private int _closed;
 
     /// <summary>Takes over a connected stream socket. The caller still disposes it if this throws.</summary>
-    public ConnectedSocket(Socket socket)
+    /// <param name="socket">The socket.</param>
+    /// <param name="portAccount">The ledger's page that its port was taken from.</param>
+    public ConnectedSocket(Socket socket, PortAccount? portAccount = null)
     {
+        PortAccount = portAccount;
+
         // Concerns the synchronous calls only: a look at an idle connection must come back even when poll and the
         // receive queue disagree.
         socket.Blocking = false;
@@ -38,6 +44,8 @@ internal sealed partial class ConnectedSocket
     public EndPoint? LocalEndPoint { get; }
 
     public EndPoint? RemoteEndPoint { get; }
+
+    public PortAccount? PortAccount { get; }
 
     public bool IsClosed => Volatile.Read(ref _closed) != 0;
 
@@ -65,6 +73,8 @@ internal sealed partial class ConnectedSocket
             }
         }
     }
+
+    public void Tune(SocketSettings settings) => SocketTuning.Apply(_socket, settings);
 
     public ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
         _socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using PooledTcp.Configuration;
+using PooledTcp.Ports;
 
 namespace PooledTcp.Connections;
 
@@ -11,10 +12,12 @@ namespace PooledTcp.Connections;
 internal sealed class SocketConnector : IConnector
 {
     private readonly string _endpointName;
+    private readonly PortedDialer _dialer;
     private readonly Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>? _connectCallback;
 
-    public SocketConnector(string endpointName, Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>? connectCallback)
+    public SocketConnector(string endpointName, Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>? connectCallback, LocalPorts ports)
     {
+        _dialer = new PortedDialer(ports);
         _endpointName = endpointName;
         _connectCallback = connectCallback;
     }
@@ -22,42 +25,50 @@ internal sealed class SocketConnector : IConnector
     public async ValueTask<Transport> ConnectAsync(PoolSettings settings, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        Socket socket = _connectCallback is null
-            ? await DialAsync(settings.Address, cancellationToken).ConfigureAwait(false)
-            : await AskCallbackAsync(_connectCallback, settings.Address, cancellationToken).ConfigureAwait(false);
+        ConnectedSocket socket = _connectCallback is null
+            ? await DialAsync(settings, cancellationToken).ConfigureAwait(false)
+            : _dialer.Adopt(await AskCallbackAsync(_connectCallback, settings.Address, cancellationToken).ConfigureAwait(false));
         try
         {
-            SocketTuning.Apply(socket, settings.Socket);
-            var connected = new ConnectedSocket(socket);
+            socket.Tune(settings.Socket);
             return settings.Tls is null
-                ? new SocketTransport(connected)
-                : await TlsTransport.AuthenticateAsync(connected, settings.Tls, cancellationToken).ConfigureAwait(false);
+                ? new SocketTransport(socket)
+                : await TlsTransport.AuthenticateAsync(socket, settings.Tls, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
-            socket.Dispose();
+            _dialer.GiveUp(socket);
             throw;
         }
     }
 
-    private static async ValueTask<Socket> DialAsync(EndpointAddress address, CancellationToken cancellationToken)
+    private async ValueTask<ConnectedSocket> DialAsync(PoolSettings settings, CancellationToken cancellationToken)
     {
-        // A literal is dialed in its own family: a dual-mode socket would be counted in the IPv6 tables (tcp-facts section 3).
-        EndPoint endPoint = address.ToEndPoint();
-        if (endPoint is not DnsEndPoint)
+        switch (settings.Address.ToEndPoint())
         {
-            return await DialAsync(endPoint, cancellationToken).ConfigureAwait(false);
-        }
+            case IPEndPoint literal:
+                // In its own family: a dual-mode socket would be counted in the IPv6 tables (tcp-facts section 3).
+                return await _dialer.ConnectAsync(settings.Ports, literal, cancellationToken).ConfigureAwait(false);
 
-        IPAddress[] candidates = await Dns.GetHostAddressesAsync(address.Host, cancellationToken).ConfigureAwait(false);
-        SocketException lastError = new((int)SocketError.HostNotFound);
+            case DnsEndPoint name:
+                return await DialByNameAsync(settings, name, cancellationToken).ConfigureAwait(false);
+
+            case var unix:
+                return await DialUnixAsync(unix, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask<ConnectedSocket> DialByNameAsync(PoolSettings settings, DnsEndPoint name, CancellationToken cancellationToken)
+    {
+        IPAddress[] candidates = await Dns.GetHostAddressesAsync(name.Host, cancellationToken).ConfigureAwait(false);
+        Exception lastError = new SocketException((int)SocketError.HostNotFound);
         foreach (IPAddress candidate in candidates)
         {
             try
             {
-                return await DialAsync(new IPEndPoint(candidate, address.Port), cancellationToken).ConfigureAwait(false);
+                return await _dialer.ConnectAsync(settings.Ports, new IPEndPoint(candidate, name.Port), cancellationToken).ConfigureAwait(false);
             }
-            catch (SocketException e)
+            catch (Exception e) when (e is SocketException or NoLocalPortException)
             {
                 lastError = e;
             }
@@ -66,18 +77,16 @@ internal sealed class SocketConnector : IConnector
         throw lastError;
     }
 
-    private static async ValueTask<Socket> DialAsync(EndPoint endPoint, CancellationToken cancellationToken)
+    private static async ValueTask<ConnectedSocket> DialUnixAsync(EndPoint endPoint, CancellationToken cancellationToken)
     {
-        ProtocolType protocol = endPoint is IPEndPoint ? ProtocolType.Tcp : ProtocolType.Unspecified;
-        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, protocol);
+        Socket socket = new(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
             await socket.ConnectAsync(endPoint, cancellationToken).ConfigureAwait(false);
-            return socket;
+            return new ConnectedSocket(socket);
         }
         catch
         {
-            // At once: a cancelled connect keeps its port until then (tcp-facts section 2).
             socket.Dispose();
             throw;
         }

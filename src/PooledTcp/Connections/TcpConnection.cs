@@ -204,7 +204,9 @@ internal sealed partial class TcpConnection
     public void Interrupt(CloseReason reason)
     {
         Interlocked.CompareExchange(ref _interruptReason, (int)reason, -1);
-        _transport.Close();
+
+        // The lease is in the middle of something: the stream is out of step, and the peer must notice.
+        _transport.BeginClosing().Abort();
     }
 
     /// <summary>Why the pool closed the socket under its lease; null if it did not.</summary>

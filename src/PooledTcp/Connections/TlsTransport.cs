@@ -3,6 +3,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using PooledTcp.Configuration;
+using PooledTcp.Ports;
 
 namespace PooledTcp.Connections;
 
@@ -37,6 +38,8 @@ internal sealed class TlsTransport : Transport
     public override EndPoint? RemoteEndPoint => _socket.RemoteEndPoint;
 
     public override bool PeerClosed => _socket.PeerClosed;
+
+    public override PortAccount? PortAccount => _socket.PortAccount;
 
     /// <summary>Runs the client's handshake. On failure or cancellation the socket is closed.</summary>
     public static async ValueTask<TlsTransport> AuthenticateAsync(

@@ -1,4 +1,5 @@
 using System.Net;
+using PooledTcp.Ports;
 
 namespace PooledTcp.Connections;
 
@@ -35,6 +36,9 @@ internal abstract class Transport
 
     /// <summary>Called at rent, after a successful <see cref="TryPark"/>: is the connection still good? Never blocks.</summary>
     public abstract IdleVerdict CheckIdle();
+
+    /// <summary>This connection's page in the port ledger; null when it has no port (a unix socket), or none that is known.</summary>
+    public virtual PortAccount? PortAccount => null;
 
     /// <summary>True on TLS: close_notify is a farewell that every server understands.</summary>
     public abstract bool HasCloseNotify { get; }

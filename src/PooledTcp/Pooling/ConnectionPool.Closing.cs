@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
+using PooledTcp.Ports;
 using PooledTcp.Shutdown;
 using PooledTcp.Telemetry;
 
@@ -13,6 +14,9 @@ internal sealed partial class ConnectionPool
 {
     // Under the gate only.
     private readonly long[] _closedBy = new long[CloseReasons.Count];
+    private readonly long[] _closedByMethod = new long[CloseMethods.Count];
+    private readonly LinkedList<CloseRun> _closings = new();
+    private long _closedByPeer;
     private TaskCompletionSource? _drained;
     private bool _hasDeadLinks;
 
@@ -41,21 +45,32 @@ internal sealed partial class ConnectionPool
     private void Remove(TcpConnection connection, CloseReason reason)
     {
         connection.MarkClosed();
+        CloseRun run;
         lock (_gate)
         {
             _open--;
             _closing++;
             _closedBy[(int)reason]++;
             Debug.Assert(_open >= 0, "No count is ever negative.");
+            run = NewCloseRun(connection, reason);
+            _closings.AddLast(run);
         }
 
-        // The socket is closed before its place is given away: the limit holds in the kernel, not only in our books.
-        connection.Transport.Close();
+        Services.Schedule(run);
+    }
+
+    /// <summary>The descriptor is closed: only now is the connection's place given away, so the limit holds in the kernel, too.</summary>
+    private void OnClosed(CloseRun run, CloseOutcome outcome)
+    {
+        TcpConnection connection = run.Connection;
         Dial? dials;
         lock (_gate)
         {
             _closing--;
             Debug.Assert(_closing >= 0, "No count is ever negative.");
+            _closings.Remove(run);
+            _closedByMethod[(int)outcome.Method]++;
+            _closedByPeer += outcome.PeerFirst ? 1 : 0;
             _idle.Forget(connection);
             if (connection.Linked)
             {
@@ -80,7 +95,54 @@ internal sealed partial class ConnectionPool
         }
 
         // Last: a logger that throws must find the books in order.
-        PoolLog.Closed(Services.Logger, Name, connection.Id, reason, connection.Uses);
+        PoolLog.Closed(Services.Logger, Name, connection.Id, run.Reason, outcome.Method, outcome.PeerFirst, connection.Uses, run.Why);
+    }
+
+    private CloseRun NewCloseRun(TcpConnection connection, CloseReason reason)
+    {
+        PoolSettings settings = _settings;
+        PortAccount? account = connection.Transport.PortAccount;
+        if (account is not null)
+        {
+            Services.Ports.Ledger.Closing(account);
+        }
+
+        return new CloseRun(
+            connection,
+            reason,
+            new CloseContext
+            {
+                Settings = settings.Shutdown,
+                Farewell = Hooks.Goodbye?.Invoke(connection.Session) ?? settings.Shutdown.Goodbye,
+                Tokens = new PortTokens(Services.Ports.Ledger, account, account is null ? 0 : settings.Ports.TokensOf(account.Usable), Services.Clock.Time),
+                Lane = Services.Lane,
+                Time = Services.Clock.Time,
+                VanishedAfter = settings.Socket.KeepAliveTime + (settings.Socket.KeepAliveInterval * settings.Socket.KeepAliveCount),
+                PortsExhausted = _portsExhausted is not null,
+                HasWaiters = _waiters.Count > 0,
+            },
+            OnClosed);
+    }
+
+    /// <summary>
+    /// Under the gate: whoever waits and can have neither an idle connection nor a dial pre-empts a closing one, the oldest
+    /// first. It cannot be served sooner by anything else.
+    /// </summary>
+    private void EscalateClosings()
+    {
+        int lacking = _waiters.Count - _waiters.Dialed;
+        if (lacking == 0 || _closings.Count == 0 || (Live < _settings.MaxConnections && _portsExhausted is null))
+        {
+            return;
+        }
+
+        foreach (CloseRun run in _closings)
+        {
+            if (run.Escalate() && --lacking == 0)
+            {
+                return;
+            }
+        }
     }
 
     /// <summary>

@@ -93,7 +93,7 @@ internal sealed class PortWatch(PortLedger ledger, PortCensusTaker taker, TimePr
         return counts;
     }
 
-    private static bool IsAboutPorts(SocketError error) =>
+    public static bool IsAboutPorts(SocketError error) =>
         error is SocketError.AddressAlreadyInUse or SocketError.AddressNotAvailable
         || (error == SocketError.NoBufferSpaceAvailable && OperatingSystem.IsWindows());
 

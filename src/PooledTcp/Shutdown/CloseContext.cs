@@ -1,6 +1,6 @@
 namespace PooledTcp.Shutdown;
 
-/// <summary>What a close needs beside the connection.</summary>
+/// <summary>What a close needs beside the connection: settings, farewell, account, and how the pool stands at its start.</summary>
 internal sealed record CloseContext
 {
     public required ShutdownSettings Settings { get; init; }
@@ -10,8 +10,14 @@ internal sealed record CloseContext
 
     public required PortTokens Tokens { get; init; }
 
+    public required ClosingLane Lane { get; init; }
+
     public required TimeProvider Time { get; init; }
 
-    /// <summary>The peer's RST was seen before the close began.</summary>
-    public required bool PeerWasFirst { get; init; }
+    /// <summary>Keepalive would have had an ACK within this time.</summary>
+    public required TimeSpan VanishedAfter { get; init; }
+
+    public required bool PortsExhausted { get; init; }
+
+    public required bool HasWaiters { get; init; }
 }

@@ -7,22 +7,26 @@ namespace PooledTcp.Shutdown;
 /// One close, from the decision to the closed descriptor. Parts that only wait (for a token, for the server's own FIN) run
 /// outside the lane; the rest holds a place in it and ends by its deadlines.
 /// </summary>
-internal sealed class CloseRun(
-    TcpConnection connection, ClosePlan plan, IClosingSocket socket, CloseContext context, ClosingLane lane, Action<CloseRun, CloseOutcome> onClosed)
+internal sealed class CloseRun(TcpConnection connection, CloseReason reason, CloseContext context, Action<CloseRun, CloseOutcome> onClosed)
     : IThreadPoolWorkItem
 {
     private readonly Lock _gate = new();
+    private readonly IClosingSocket _socket = connection.Transport.BeginClosing();
+    private ClosePlan _plan;
     private CancellationTokenSource? _wait;
     private bool _escalated;
     private bool _hasToken;
 
     public TcpConnection Connection => connection;
 
-    public ClosePlan Plan => plan;
+    public CloseReason Reason => reason;
+
+    /// <summary>Why it was closed the way it was; settled when the run starts.</summary>
+    public string Why => __plan.Why;
 
     /// <summary>Quiet may take the place of what is planned: never where the user wants the client to close first.</summary>
     public bool CanEscalate =>
-        context.Settings.ClosesFirst != ClosesFirst.Client && context.Settings.AllowQuietClose && socket.QuietSupported;
+        context.Settings.ClosesFirst != ClosesFirst.Client && context.Settings.AllowQuietClose && _socket.QuietSupported;
 
     /// <summary>
     /// Somebody needs the place or the port: waits end now, and what is left is Quiet. False when that cannot be, or was
@@ -58,12 +62,13 @@ internal sealed class CloseRun(
         CloseOutcome outcome;
         try
         {
+            _plan = Decide();
             outcome = await WaitOutsideAsync().ConfigureAwait(false) ?? await CloseInLaneAsync().ConfigureAwait(false);
         }
         catch (Exception)
         {
             // The moves do not throw by contract. If one did, the descriptor and the books must be right all the same.
-            outcome = CloseMoves.Dispose(socket, peerFirst: false);
+            outcome = CloseMoves.Dispose(_socket, peerFirst: false);
         }
 
         connection.Transport.Close();
@@ -77,17 +82,41 @@ internal sealed class CloseRun(
         onClosed(this, outcome);
     }
 
-    /// <summary>What only waits holds no place in the lane. An outcome when the server closed by itself.</summary>
+    private ClosePlan Decide()
+    {
+        SocketFacts socket = _socket.ReadFacts(context.VanishedAfter);
+        return ShutdownPolicy.Decide(new CloseFacts
+        {
+            Reason = reason,
+            State = socket.State == TcpSocketState.Close ? ConnectionState.Reset
+                : TcpInfo.IsPeerClosed(socket.State) ? ConnectionState.PeerClosed
+                : ConnectionState.Established,
+            HasUnread = socket.HasUnread,
+            HasUnsent = socket.HasUnsent,
+            Vanished = socket.Vanished,
+            GoodbyeKnown = !context.Farewell.IsEmpty || connection.Transport.HasCloseNotify,
+            TokenAvailable = context.Tokens.IsAvailable,
+            PortsExhausted = context.PortsExhausted,
+            HasWaiters = context.HasWaiters,
+            IsUnix = _socket.IsUnix,
+            QuietSupported = _socket.QuietSupported,
+            ClosesFirst = context.Settings.ClosesFirst,
+            AllowQuietClose = context.Settings.AllowQuietClose,
+            AllowAbort = context.Settings.AllowAbort,
+        });
+    }
+
+    /// <summary>What only waits holds no place in the context.Lane. An outcome when the server closed by itself.</summary>
     private async ValueTask<CloseOutcome?> WaitOutsideAsync()
     {
-        if (plan.First == CloseMethod.AwaitPeer)
+        if (_plan.First == CloseMethod.AwaitPeer)
         {
             return await WithinAsync(
                 context.Settings.ServerCloseTimeout,
-                token => CloseMoves.AwaitPeerAsync(socket, CloseMethod.Passive, token)).ConfigureAwait(false);
+                token => CloseMoves.AwaitPeerAsync(_socket, CloseMethod.Passive, token)).ConfigureAwait(false);
         }
 
-        if (plan.WaitsForToken)
+        if (_plan.WaitsForToken)
         {
             await context.Tokens.TakeAsync().ConfigureAwait(false);
             _hasToken = true;
@@ -98,26 +127,26 @@ internal sealed class CloseRun(
 
     private async ValueTask<CloseOutcome> CloseInLaneAsync()
     {
-        if (!lane.TryEnter())
+        if (!context.Lane.TryEnter())
         {
             if (CanEscalate)
             {
                 return await QuietAsync().ConfigureAwait(false);
             }
 
-            await lane.EnterAsync().ConfigureAwait(false);
+            await context.Lane.EnterAsync().ConfigureAwait(false);
         }
 
         try
         {
-            return await TryAsync(plan.First).ConfigureAwait(false)
-                ?? await TryAsync(plan.Second).ConfigureAwait(false)
-                ?? await TryAsync(plan.Third).ConfigureAwait(false)
+            return await TryAsync(_plan.First).ConfigureAwait(false)
+                ?? await TryAsync(_plan.Second).ConfigureAwait(false)
+                ?? await TryAsync(_plan.Third).ConfigureAwait(false)
                 ?? await QuietAsync().ConfigureAwait(false);
         }
         finally
         {
-            lane.Leave();
+            context.Lane.Leave();
         }
     }
 
@@ -126,19 +155,19 @@ internal sealed class CloseRun(
         switch (method)
         {
             case CloseMethod.Passive:
-                return CloseMoves.Passive(socket, CloseMethod.Passive);
+                return CloseMoves.Passive(_socket, CloseMethod.Passive);
 
             case CloseMethod.Goodbye:
                 return await WithinAsync(
                     context.Settings.GoodbyeTimeout,
-                    token => CloseMoves.GoodbyeAsync(connection.Transport, socket, context.Farewell, token)).ConfigureAwait(false);
+                    token => CloseMoves.GoodbyeAsync(connection.Transport, _socket, context.Farewell, token)).ConfigureAwait(false);
 
             case CloseMethod.Graceful:
                 _hasToken = _hasToken || context.Tokens.TryTake();
-                return _hasToken || plan.ExceedsShare
+                return _hasToken || _plan.ExceedsShare
                     ? await WithinAsync(
                         context.Settings.DrainTimeout,
-                        async token => await CloseMoves.GracefulAsync(connection.Transport, socket, context.Settings.DrainTimeout, token).ConfigureAwait(false)).ConfigureAwait(false)
+                        async token => await CloseMoves.GracefulAsync(connection.Transport, _socket, context.Settings.DrainTimeout, token).ConfigureAwait(false)).ConfigureAwait(false)
                     : null;
 
             case CloseMethod.Quiet:
@@ -148,7 +177,7 @@ internal sealed class CloseRun(
                 return CloseMoves.Abort(socket);
 
             case CloseMethod.Dispose:
-                return CloseMoves.Dispose(socket, context.PeerWasFirst);
+                return CloseMoves.Dispose(_socket, peerFirst: _plan.First == CloseMethod.Dispose && !_socket.IsUnix);
 
             default:
                 // AwaitPeer, which had its turn outside the lane, or the end of the chain.
@@ -159,7 +188,7 @@ internal sealed class CloseRun(
     private async ValueTask<CloseOutcome> QuietAsync()
     {
         using CancellationTokenSource deadline = new(context.Settings.DrainTimeout, context.Time);
-        return await CloseMoves.QuietAsync(connection.Transport, socket, context.Settings.DrainTimeout, deadline.Token).ConfigureAwait(false);
+        return await CloseMoves.QuietAsync(connection.Transport, _socket, context.Settings.DrainTimeout, deadline.Token).ConfigureAwait(false);
     }
 
     /// <summary>One method under its own time, which an escalation cuts short. Null at once when one came before.</summary>

@@ -11,6 +11,9 @@ internal readonly struct PortTokens(PortLedger ledger, PortAccount? account, int
 {
     private static readonly TimeSpan LongestLook = TimeSpan.FromSeconds(1);
 
+    /// <summary>True when a token could be taken right now.</summary>
+    public bool IsAvailable => account is not null && ledger.UntilToken(account, limit) == TimeSpan.Zero;
+
     public bool TryTake() => account is not null && ledger.TryTakeToken(account, limit);
 
     /// <summary>Waits for a token. They come back by time alone, a minute after their TIME-WAIT began, so this ends.</summary>
