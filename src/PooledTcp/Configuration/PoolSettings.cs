@@ -1,3 +1,5 @@
+using PooledTcp.Ports;
+
 namespace PooledTcp.Configuration;
 
 /// <summary>
@@ -40,9 +42,13 @@ internal sealed record PoolSettings
     /// <summary>Null when TLS is off.</summary>
     public required TlsSettings? Tls { get; init; }
 
+    public required ShutdownSettings Shutdown { get; init; }
+
+    public required PortPolicy Ports { get; init; }
+
     /// <summary>True when connections made under <paramref name="other"/> may go on serving under these settings: only limits differ.</summary>
     public bool SharesConnectionsWith(PoolSettings other) =>
-        Address == other.Address && Socket == other.Socket && Tls == other.Tls;
+        Address == other.Address && Socket == other.Socket && Tls == other.Tls && Ports.DialsLike(other.Ports);
 }
 
 /// <summary>Socket options set on every dial. A <see cref="UserTimeout"/> of zero is left to the kernel.</summary>

@@ -9,9 +9,10 @@ namespace PooledTcp.Configuration;
 /// </summary>
 internal sealed class PooledTcpSection(IConfigurationSection section) : IConfigureOptions<PooledTcpOptions>
 {
+    private const string MaxClosing = nameof(PooledTcpOptions.MaxClosing);
     private const string Defaults = nameof(PooledTcpOptions.Defaults);
     private const string Endpoints = nameof(PooledTcpOptions.Endpoints);
-    private static readonly string[] Known = [Defaults, Endpoints];
+    private static readonly string[] Known = [MaxClosing, Defaults, Endpoints];
 
     public string Path => section.Path;
 
@@ -28,6 +29,12 @@ internal sealed class PooledTcpSection(IConfigurationSection section) : IConfigu
             {
                 faults.Add(SettingReader.Unknown(child, Known));
             }
+        }
+
+        var maxClosing = section.GetSection(MaxClosing);
+        if (maxClosing.Exists())
+        {
+            options.MaxClosing = new SettingReader(maxClosing, faults).Whole(options.MaxClosing);
         }
 
         EndpointBinder.Bind(section.GetSection(Defaults), options.Defaults, faults);

@@ -47,6 +47,9 @@ internal readonly struct SettingReader(IConfigurationSection section, List<strin
     public SslProtocols Protocols(SslProtocols current) =>
         Read(current, "one of None, Tls12, Tls13 or \"Tls12, Tls13\"", static s => s.Get<SslProtocols>());
 
+    public ClosesFirst Side(ClosesFirst current) =>
+        Read(current, "one of Auto, Server, Client", static s => s.Get<ClosesFirst>());
+
     public TimeSpan TimeOrInfinite(TimeSpan current) =>
         string.Equals(section.Value, "Infinite", StringComparison.OrdinalIgnoreCase) ? Timeout.InfiniteTimeSpan : Time(current);
 

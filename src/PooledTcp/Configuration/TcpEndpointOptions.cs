@@ -15,6 +15,8 @@ public sealed class TcpEndpointOptions
     {
         KeepAlive = new();
         Tls = new();
+        Shutdown = new();
+        Ports = new();
     }
 
     private TcpEndpointOptions(TcpEndpointOptions other)
@@ -35,6 +37,8 @@ public sealed class TcpEndpointOptions
         UserTimeout = other.UserTimeout;
         KeepAlive = other.KeepAlive.Clone();
         Tls = other.Tls.Clone();
+        Shutdown = other.Shutdown.Clone();
+        Ports = other.Ports.Clone();
         Handshake = other.Handshake;
         Reset = other.Reset;
         ConnectCallback = other.ConnectCallback;
@@ -113,6 +117,12 @@ public sealed class TcpEndpointOptions
 
     /// <summary>TLS, off by default.</summary>
     public TcpTlsOptions Tls { get; }
+
+    /// <summary>How connections are closed.</summary>
+    public TcpShutdownOptions Shutdown { get; }
+
+    /// <summary>From which local addresses and ports to connect.</summary>
+    public TcpPortOptions Ports { get; }
 
     /// <summary>
     /// Makes each new connection ready for its protocol (AUTH, SELECT, login). Not bound from configuration, and settled

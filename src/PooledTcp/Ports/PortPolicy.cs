@@ -23,6 +23,15 @@ internal sealed record PortPolicy
     /// <summary>How many TIME_WAITs may be owed at once. Rounded down: the share is an upper bound.</summary>
     public int TokensOf(int usable) => (int)(TimeWaitShare * BudgetOf(usable));
 
+    /// <summary>True when sockets dialed under <paramref name="other"/> come from the same addresses and ports; the rest is bookkeeping.</summary>
+    public bool DialsLike(PortPolicy other) => Range == other.Range && SourceAddresses.SequenceEqual(other.SourceAddresses);
+
+    // The list is another object after each reload.
+    public bool Equals(PortPolicy? other) =>
+        other is not null && DialsLike(other) && TimeWaitShare.Equals(other.TimeWaitShare) && Budget == other.Budget;
+
+    public override int GetHashCode() => HashCode.Combine(Range, SourceAddresses.Count, TimeWaitShare, Budget);
+
     /// <summary>
     /// What is wrong with <see cref="Range"/> on this host, null when nothing is. The kernel would not complain: it
     /// ignores a range that lies wholly outside its own (tcp-facts section 3).

@@ -1,3 +1,5 @@
+using PooledTcp.Configuration;
+
 namespace PooledTcp.Shutdown;
 
 /// <summary>What a close needs beside the connection: settings, farewell, account, and how the pool stands at its start.</summary>
