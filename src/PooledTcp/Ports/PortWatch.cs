@@ -48,9 +48,7 @@ internal sealed class PortWatch(PortLedger ledger, PortCensusTaker taker, TimePr
             return new ValueTask<PortDiagnosis>(new PortDiagnosis(PortFailure.NotAboutPorts, null));
         }
 
-        // Not the dials under way: this one, at least, found no port.
-        PortUse ours = ledger.Use(account);
-        if (ours.Ports - ours.Connecting >= ExhaustedShare * account.Usable)
+        if (ledger.Use(account).Held >= ExhaustedShare * account.Usable)
         {
             return new ValueTask<PortDiagnosis>(Exhausted(account, taker.Known(account)));
         }
