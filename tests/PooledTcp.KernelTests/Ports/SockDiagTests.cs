@@ -15,7 +15,7 @@ public sealed class SockDiagTests
 
     public sealed record Counts(Dictionary<string, int> Values);
 
-    public sealed record Cost(int TimeWaits, int Seen, double Microseconds, long Bytes, double SockStatMicroseconds, int? SockStat);
+    public sealed record Cost(int TimeWaits, int Seen, double CpuMicroseconds, double MedianMicroseconds, long Bytes, double BestSockStatMicroseconds, int? SockStat);
 
     [Fact]
     public async Task Dump_sees_what_proc_net_tcp_sees()
@@ -156,7 +156,6 @@ public sealed class SockDiagTests
 
         foreach (Cost cost in costs)
         {
-            TestContext.Current.SendDiagnosticMessage(cost.ToString());
             TestContext.Current.TestOutputHelper!.WriteLine(cost.ToString());
             Assert.Equal(cost.TimeWaits, cost.Seen);
             Assert.Equal(cost.TimeWaits, cost.SockStat);
@@ -191,11 +190,15 @@ public sealed class SockDiagTests
         var times = new List<double>();
         var statTimes = new List<double>();
         long before = GC.GetAllocatedBytesForCurrentThread();
+
+        // Beside the time on the wall: a busy machine does not stretch it.
+        TimeSpan cpu = Environment.CpuUsage.TotalTime;
         for (int i = 0; i < Rounds; i++)
         {
             _ = Count(TcpStates.TimeWait, filter);
         }
 
+        cpu = Environment.CpuUsage.TotalTime - cpu;
         long bytes = (GC.GetAllocatedBytesForCurrentThread() - before) / Rounds;
         for (int i = 0; i < Rounds; i++)
         {
@@ -207,7 +210,7 @@ public sealed class SockDiagTests
             statTimes.Add(System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalMicroseconds);
         }
 
-        return new Cost(timeWaits, seen, Median(times), bytes, Median(statTimes), SockStat.ReadTimeWaits());
+        return new Cost(timeWaits, seen, cpu.TotalMicroseconds / Rounds, Median(times), bytes, statTimes.Min(), SockStat.ReadTimeWaits());
     }
 
     private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
