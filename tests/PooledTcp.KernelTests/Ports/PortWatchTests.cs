@@ -181,6 +181,31 @@ public sealed class PortWatchTests
     }
 
     [Fact]
+    public async Task A_missing_source_address_costs_one_dial_and_no_more()
+    {
+        List<string> outcomes = await NetworkNamespace.RunAsync(DialFromMissingAndGoodSourceAsync, NamespaceSettings.SmallRange);
+
+        Assert.Equal(["UnusableAddress", "10.99.0.2", "10.99.0.2", "10.99.0.2"], outcomes);
+    }
+
+    private static async Task<List<string>> DialFromMissingAndGoodSourceAsync()
+    {
+        using var peer = Peer.Start();
+        var dials = new PlannedDials(new PortPolicy
+        {
+            SourceAddresses = [IPAddress.Parse("10.1.2.3"), IPAddress.Parse(NamespaceSettings.Second)],
+        });
+        var outcomes = new List<string>();
+        for (int i = 0; i < 4; i++)
+        {
+            Dialed dialed = await dials.DialAsync(peer.EndPoint, peer);
+            outcomes.Add(dialed.Pair is Pair pair ? $"{pair.Local.Address}" : $"{dialed.Diagnosis.Failure}");
+        }
+
+        return outcomes;
+    }
+
+    [Fact]
     public async Task Failing_dials_share_one_census_and_then_leave_the_tuple_alone()
     {
         (int counted, int failed, bool again) = await NetworkNamespace.RunAsync(FailTogetherAsync, NamespaceSettings.SmallRange);

@@ -124,10 +124,10 @@ public sealed class PortLedgerTests
         Assert.Equal(0, _ledger.Count);
 
         account = _ledger.Connecting(Tuple, Range, 64);
-        _ledger.MarkExhausted(account);
+        _ledger.MarkFailed(account, PortFailure.Exhausted);
         _ledger.ConnectFailed(account);
         Assert.Equal(1, _ledger.Count);
-        _time.Advance(PortLedger.ExhaustionHold);
+        _time.Advance(PortLedger.FailureHold);
         Assert.Equal(0, _ledger.Count);
     }
 
@@ -135,19 +135,19 @@ public sealed class PortLedgerTests
     public void An_exhausted_tuple_is_left_alone_for_a_second_or_until_a_dial_succeeds()
     {
         PortAccount account = _ledger.Connecting(Tuple, Range, 64);
-        _ledger.MarkExhausted(account);
-        Assert.True(_ledger.Look(Tuple, Range).IsExhausted);
-        Assert.False(_ledger.Look(Other, Range).IsExhausted);
+        _ledger.MarkFailed(account, PortFailure.Exhausted);
+        Assert.Equal(PortFailure.Exhausted, _ledger.Look(Tuple, Range).Failure);
+        Assert.Equal(PortFailure.NotAboutPorts, _ledger.Look(Other, Range).Failure);
 
-        _time.Advance(PortLedger.ExhaustionHold - TimeSpan.FromTicks(1));
-        Assert.True(_ledger.Look(Tuple, Range).IsExhausted);
-        _ledger.MarkExhausted(account);
+        _time.Advance(PortLedger.FailureHold - TimeSpan.FromTicks(1));
+        Assert.Equal(PortFailure.Exhausted, _ledger.Look(Tuple, Range).Failure);
+        _ledger.MarkFailed(account, PortFailure.Exhausted);
         _time.Advance(TimeSpan.FromTicks(1));
-        Assert.True(_ledger.Look(Tuple, Range).IsExhausted);
+        Assert.Equal(PortFailure.Exhausted, _ledger.Look(Tuple, Range).Failure);
 
         _ledger.Connected(account);
-        Assert.False(_ledger.Look(Tuple, Range).IsExhausted);
-        _time.Advance(PortLedger.ExhaustionHold);
+        Assert.Equal(PortFailure.NotAboutPorts, _ledger.Look(Tuple, Range).Failure);
+        _time.Advance(PortLedger.FailureHold);
         Assert.Equal(1, _ledger.Use(account).Ports);
     }
 

@@ -50,15 +50,31 @@ public sealed class PortPlannerTests
     public void An_exhausted_source_is_passed_over_until_all_are_exhausted()
     {
         PortAccount first = Begin(Everything, Destination)!;
-        _ledger.MarkExhausted(first);
+        _ledger.MarkFailed(first, PortFailure.Exhausted);
         PortAccount second = Begin(Everything, Destination)!;
         Assert.NotEqual(first.Tuple.Source, second.Tuple.Source);
         Assert.Same(second, Begin(Everything, Destination));
 
-        _ledger.MarkExhausted(second);
+        _ledger.MarkFailed(second, PortFailure.Exhausted);
         Assert.Null(Begin(Everything, Destination));
-        _time.Advance(PortLedger.ExhaustionHold);
+        _time.Advance(PortLedger.FailureHold);
         Assert.Same(first, Begin(Everything, Destination));
+    }
+
+    [Fact]
+    public void A_source_that_does_not_work_is_used_only_if_none_does()
+    {
+        PortAccount first = Begin(Everything, Destination)!;
+        _ledger.MarkFailed(first, PortFailure.UnusableAddress);
+        PortAccount second = Begin(Everything, Destination)!;
+        Assert.NotEqual(first.Tuple.Source, second.Tuple.Source);
+
+        // An exhausted source comes back; one that does not work is no reason to dial.
+        _ledger.MarkFailed(second, PortFailure.Exhausted);
+        Assert.Null(Begin(Everything, Destination));
+
+        _ledger.MarkFailed(second, PortFailure.UnusableAddress);
+        Assert.NotNull(Begin(Everything, Destination));
     }
 
     [Fact]
@@ -96,7 +112,7 @@ public sealed class PortPlannerTests
         PortDiagnosis diagnosis = await watch.DiagnoseAsync(new SocketException((int)SocketError.ConnectionRefused), account);
 
         Assert.Equal(PortFailure.NotAboutPorts, diagnosis.Failure);
-        Assert.False(_ledger.Look(account.Tuple, account.Range).IsExhausted);
+        Assert.Equal(PortFailure.NotAboutPorts, _ledger.Look(account.Tuple, account.Range).Failure);
     }
 
     [Theory]
@@ -116,10 +132,12 @@ public sealed class PortPlannerTests
         Assert.True(diagnosis.IsCompleted);
         PortDiagnosis result = await diagnosis;
         Assert.Equal(PortFailure.Exhausted, result.Failure);
-        Assert.True(_ledger.Look(account.Tuple, account.Range).IsExhausted);
-        Assert.Equal(
+        Assert.Equal(PortFailure.Exhausted, _ledger.Look(account.Tuple, account.Range).Failure);
+        Assert.StartsWith(
             "local ports 40000-40009 to 10.0.0.1:6379: 9 of 10 usable taken by this process (9 live, 1 connecting, 0 closing, 0 TIME_WAIT owed); others were not counted",
-            result.Census!.ToString());
+            result.Census!.ToString(),
+            StringComparison.Ordinal);
+        Assert.Same(result.Census, account.LastCensus);
     }
 
     [Fact]
