@@ -19,23 +19,24 @@ internal readonly record struct AddressKey(ulong High, ulong Low)
 
     public bool IsIPv4 => High == 0 && Low >> 32 == MappedPrefix >> 32;
 
-    /// <summary>Both wildcards are "any".</summary>
     public static AddressKey From(IPAddress address)
     {
-        if (address.Equals(IPAddress.Any))
-        {
-            return Any;
-        }
-
         Span<byte> bytes = stackalloc byte[16];
         address.TryWriteBytes(bytes, out int length);
         return From(bytes[..length]);
     }
 
-    /// <summary>4 or 16 bytes in network order.</summary>
-    public static AddressKey From(ReadOnlySpan<byte> bytes) => bytes.Length == 4
-        ? new AddressKey(0, MappedPrefix | BinaryPrimitives.ReadUInt32BigEndian(bytes))
-        : new AddressKey(BinaryPrimitives.ReadUInt64BigEndian(bytes), BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]));
+    /// <summary>4 or 16 bytes in network order. Both wildcards are "any".</summary>
+    public static AddressKey From(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.Length != 4)
+        {
+            return new AddressKey(BinaryPrimitives.ReadUInt64BigEndian(bytes), BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]));
+        }
+
+        uint address = BinaryPrimitives.ReadUInt32BigEndian(bytes);
+        return address == 0 ? Any : new AddressKey(0, MappedPrefix | address);
+    }
 
     /// <summary>Writes 4 bytes for <see cref="AddressFamily.InterNetwork"/> (IPv4 keys only), else 16.</summary>
     public void Write(Span<byte> destination, AddressFamily family)

@@ -11,7 +11,7 @@ internal sealed record PortAbilities
     private static readonly Lazy<PortAbilities> DetectedOnce = new(Detect);
 
     /// <summary>Nothing but ordinary sockets.</summary>
-    public static PortAbilities None { get; } = new();
+    public static PortAbilities None { get; } = new() { SockDiagAnswer = new SockDiagResult(SockDiagStatus.NotSupported, 0) };
 
     public static PortAbilities Detected => DetectedOnce.Value;
 
@@ -23,6 +23,9 @@ internal sealed record PortAbilities
 
     /// <summary>The cheap census, by netlink.</summary>
     public bool SockDiag { get; init; }
+
+    /// <summary>Why <see cref="SockDiag"/> is off, in the kernel's terms.</summary>
+    public SockDiagResult SockDiagAnswer { get; init; }
 
     /// <summary>The dear census, by <see cref="System.Net.NetworkInformation.IPGlobalProperties"/>: 35 MB at 28,000 sockets.</summary>
     public bool ActiveConnections { get; init; }
@@ -43,9 +46,8 @@ internal sealed record PortAbilities
 
         if (!SockDiag)
         {
-            lines.Add(ActiveConnections
-                ? "sock_diag is missing: ports are counted by a slower way."
-                : "Sockets of other processes cannot be counted here.");
+            lines.Add($"sock_diag is not to be had ({SockDiagAnswer}): " +
+                (ActiveConnections ? "ports are counted in a slower way." : "sockets of other processes cannot be counted."));
         }
 
         return lines;
@@ -54,11 +56,13 @@ internal sealed record PortAbilities
     private static PortAbilities Detect()
     {
         // Both options live at SOL_IP for IPv6 sockets too (measured), so one family answers for both.
+        SockDiagResult answer = AskSockDiag();
         return new PortAbilities
         {
             LocalPortRange = OperatingSystem.IsLinux() && Try(PortSocketOptions.ClearPortRange),
             BindAddressNoPort = OperatingSystem.IsLinux() && Try(PortSocketOptions.SetBindAddressNoPort),
-            SockDiag = TrySockDiag(),
+            SockDiag = answer.IsOk,
+            SockDiagAnswer = answer,
             ActiveConnections = true,
         };
     }
@@ -79,11 +83,11 @@ internal sealed record PortAbilities
         }
     }
 
-    private static bool TrySockDiag()
+    private static SockDiagResult AskSockDiag()
     {
         // Port 1 keeps the answer empty; the kernel still goes all the way.
         var nobody = default(Ignore);
-        return Ports.SockDiag.Dump(TcpStates.Listen, new SockDiagFilter { LocalPort = 1 }, ref nobody).IsOk;
+        return Ports.SockDiag.Dump(TcpStates.Listen, new SockDiagFilter { LocalPort = 1 }, ref nobody);
     }
 
     private struct Ignore : ISockDiagVisitor

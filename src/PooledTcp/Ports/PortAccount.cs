@@ -28,13 +28,14 @@ internal sealed class PortAccount(PortTuple tuple, PortRange range, int usable)
     internal int Live;
     internal int Closing;
     internal int Promised;
-    internal int Exhaustions;
-    internal TimeSpan ExhaustedUntil;
+    internal int Failures;
+    internal PortFailure LastFailure;
+    internal TimeSpan FailedUntil;
 
     /// <summary>When each TIME_WAIT runs out, oldest first.</summary>
     internal readonly Queue<TimeSpan> Owed = new();
 
     internal PortUse Use => new(Connecting, Live, Closing, Promised, Owed.Count);
 
-    internal bool IsUnused => Connecting + Live + Closing + Promised + Owed.Count + Exhaustions == 0;
+    internal bool IsUnused => Connecting + Live + Closing + Promised + Owed.Count + Failures == 0;
 }

@@ -44,10 +44,10 @@ internal sealed record PortCensus
     public int TimeWaits => States[TcpStates.TimeWait];
 
     /// <summary>Ports that our ledger does not explain: other processes, or other code of this one.</summary>
-    public int Others => Math.Max(0, Taken - Ours.Ports);
+    public int Others => Math.Max(0, Taken - Ours.Held - Math.Min(Ours.Connecting, States[TcpStates.SynSent]));
 
     /// <summary>The taken part of the usable ports; what cannot be counted is what the ledger says.</summary>
-    public double Share => ShareOf(Method == CensusMethod.LedgerOnly ? Ours.Ports : Taken);
+    public double Share => ShareOf(Method == CensusMethod.LedgerOnly ? Ours.Held : Taken);
 
     /// <summary>The part of the ports in which somebody, somewhere, has a socket.</summary>
     public double ShareByAnySocket => ShareOf(TakenByAnySocket ?? Taken);
@@ -58,11 +58,11 @@ internal sealed record PortCensus
         text.Append(CultureInfo.InvariantCulture, $"local ports {Range} to {Tuple.ToString()}: ");
         if (Method == CensusMethod.LedgerOnly)
         {
-            text.Append(CultureInfo.InvariantCulture, $"{Ours.Ports} of {Usable} usable taken by this process ({OursInWords()}); others were not counted");
+            text.Append(CultureInfo.InvariantCulture, $"{Ours.Held} of {Usable} usable taken by this process ({OursInWords()}); others were not counted");
         }
         else
         {
-            text.Append(CultureInfo.InvariantCulture, $"{Taken} of {Usable} usable taken, {Others} of them not by this pool's ledger ({OursInWords()}); by state: {States.ToString()}");
+            text.Append(CultureInfo.InvariantCulture, $"{Taken} of {Usable} usable taken, {Others} of them not by this process's pools ({OursInWords()}); by state: {States.ToString()}");
         }
 
         if (TakenByAnySocket is int any)

@@ -27,21 +27,16 @@ internal sealed class PortCensusTaker(PortLedger ledger, KernelPortSettingsReade
         };
     }
 
-    /// <summary>What is known without looking: the ledger now, and others as they were at the last count.</summary>
-    public PortCensus Known(PortAccount account)
+    /// <summary>What is known without counting.</summary>
+    public PortCensus FromLedger(PortAccount account) => new()
     {
-        PortUse ours = ledger.Use(account);
-        return account.LastCensus is PortCensus last
-            ? last with { Ours = ours }
-            : new PortCensus
-            {
-                Tuple = account.Tuple,
-                Range = account.Range,
-                Usable = account.Usable,
-                Method = CensusMethod.LedgerOnly,
-                Ours = ours,
-            };
-    }
+        Tuple = account.Tuple,
+        Range = account.Range,
+        Usable = account.Usable,
+        Method = CensusMethod.LedgerOnly,
+        Ours = ledger.Use(account),
+        HostTimeWaits = SockStat.ReadTimeWaits(),
+    };
 
     private CensusMethod Count(in PortTuple tuple, Tally tally, bool anyDestination)
     {

@@ -27,8 +27,8 @@ internal enum PortDebt
 /// </remarks>
 internal sealed class PortLedger
 {
-    /// <summary>How long an exhausted tuple is left alone unless a dial succeeds: each failing connect burns 3 ms of CPU.</summary>
-    public static readonly TimeSpan ExhaustionHold = TimeSpan.FromSeconds(1);
+    /// <summary>How long a tuple on which dials fail is left alone unless one succeeds: each connect that finds no port burns 3 ms of CPU.</summary>
+    public static readonly TimeSpan FailureHold = TimeSpan.FromSeconds(1);
 
     private readonly TimeProvider _time;
     private readonly long _start;
@@ -38,7 +38,7 @@ internal sealed class PortLedger
 
     // In the order of their ends, since every entry of a queue lasts equally long. The end of a TIME_WAIT is in its account.
     private readonly Queue<PortAccount> _timeWaits = new();
-    private readonly Queue<(PortAccount Account, TimeSpan Until)> _exhaustions = new();
+    private readonly Queue<(PortAccount Account, TimeSpan Until)> _failures = new();
 
     /// <param name="time">The clock.</param>
     /// <param name="timeWaitHold">From the beginning of a TIME_WAIT to the return of its token; see <see cref="KernelPortSettings.TimeWaitHold"/>.</param>
@@ -77,7 +77,7 @@ internal sealed class PortLedger
         }
     }
 
-    /// <summary>The dial succeeded, so the tuple is not exhausted, whatever was thought of it.</summary>
+    /// <summary>The dial succeeded, so the tuple is usable, whatever was thought of it.</summary>
     public void Connected(PortAccount account)
     {
         using (Enter())
@@ -85,7 +85,7 @@ internal sealed class PortLedger
             Debug.Assert(account.Connecting > 0);
             account.Connecting--;
             account.Live++;
-            account.ExhaustedUntil = TimeSpan.Zero;
+            account.LastFailure = PortFailure.NotAboutPorts;
         }
     }
 
@@ -177,17 +177,18 @@ internal sealed class PortLedger
     }
 
     /// <summary>
-    /// No port is left: dials leave the tuple alone until one succeeds or <see cref="ExhaustionHold"/> is over. Comes
-    /// before the failed dial's <see cref="ConnectFailed"/>.
+    /// No port is left, or the address cannot be used: dials go elsewhere until one succeeds here or
+    /// <see cref="FailureHold"/> is over. Comes before the failed dial's <see cref="ConnectFailed"/>.
     /// </summary>
-    public void MarkExhausted(PortAccount account)
+    public void MarkFailed(PortAccount account, PortFailure failure)
     {
         using (Enter(out TimeSpan now))
         {
             Debug.Assert(!account.IsUnused);
-            account.ExhaustedUntil = now + ExhaustionHold;
-            account.Exhaustions++;
-            _exhaustions.Enqueue((account, account.ExhaustedUntil));
+            account.LastFailure = failure;
+            account.FailedUntil = now + FailureHold;
+            account.Failures++;
+            _failures.Enqueue((account, account.FailedUntil));
         }
     }
 
@@ -197,7 +198,7 @@ internal sealed class PortLedger
         using (Enter(out TimeSpan now))
         {
             return _accounts.TryGetValue((tuple, range), out PortAccount? account)
-                ? new PortStanding(account.Use, account.ExhaustedUntil > now, account.LastCensus)
+                ? new PortStanding(account.Use, account.FailedUntil > now ? account.LastFailure : PortFailure.NotAboutPorts, account.LastCensus)
                 : default;
         }
     }
@@ -259,10 +260,10 @@ internal sealed class PortLedger
             RemoveIfUnused(account);
         }
 
-        while (_exhaustions.TryPeek(out (PortAccount Account, TimeSpan Until) mark) && mark.Until <= now)
+        while (_failures.TryPeek(out (PortAccount Account, TimeSpan Until) mark) && mark.Until <= now)
         {
-            _exhaustions.Dequeue();
-            mark.Account.Exhaustions--;
+            _failures.Dequeue();
+            mark.Account.Failures--;
             RemoveIfUnused(mark.Account);
         }
 

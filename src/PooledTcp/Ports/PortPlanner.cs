@@ -12,8 +12,9 @@ namespace PooledTcp.Ports;
 internal sealed class PortPlanner(KernelPortSettingsReader kernel, PortLedger ledger, PortAbilities abilities)
 {
     /// <summary>
-    /// Opens the account of a dial, from the least used source address. False when every tuple it could use is exhausted
-    /// just now; <paramref name="census"/> then says what is known of the least used one.
+    /// Opens the account of a dial, from the least used source address that works. False when all that work are exhausted
+    /// just now; <paramref name="census"/> then says what is known of the least used one. If none works, one is tried all
+    /// the same: that fails at once and says why.
     /// </summary>
     public bool TryBegin(
         PortPolicy policy, IPEndPoint destination, [NotNullWhen(true)] out PortAccount? account, out PortCensus? census)
@@ -22,7 +23,7 @@ internal sealed class PortPlanner(KernelPortSettingsReader kernel, PortLedger le
         PortRange range = abilities.LocalPortRange ? settings.Confine(policy.Range) : settings.AssumedRange;
         PortTuple tuple = ChooseTuple(policy, destination, range, out PortStanding standing);
         census = standing.LastCensus;
-        account = standing.IsExhausted ? null : ledger.Connecting(tuple, range, settings.CountUsable(range));
+        account = standing.Failure == PortFailure.Exhausted ? null : ledger.Connecting(tuple, range, settings.CountUsable(range));
         return account is not null;
     }
 
@@ -85,5 +86,5 @@ internal sealed class PortPlanner(KernelPortSettingsReader kernel, PortLedger le
     }
 
     private static bool IsBetter(in PortStanding a, in PortStanding b) =>
-        a.IsExhausted != b.IsExhausted ? b.IsExhausted : a.Use.Ports < b.Use.Ports;
+        a.Failure != b.Failure ? a.Failure < b.Failure : a.Use.Ports < b.Use.Ports;
 }

@@ -9,17 +9,7 @@ internal sealed class PortSet
 
     public void Add(int port) => _bits[port >> 6] |= 1UL << (port & 63);
 
-    public bool Contains(int port) => (_bits[port >> 6] & (1UL << (port & 63))) != 0;
-
     public void Clear() => Array.Clear(_bits);
-
-    public void UnionWith(PortSet other)
-    {
-        for (int i = 0; i < _bits.Length; i++)
-        {
-            _bits[i] |= other._bits[i];
-        }
-    }
 
     /// <summary>How many ports of the range are in the set, without those in <paramref name="except"/>.</summary>
     public int CountIn(PortRange range, IReadOnlyList<PortRange> except)

@@ -8,8 +8,11 @@ namespace PooledTcp.Ports;
 /// <param name="Owed">TIME_WAITs that have not run out.</param>
 internal readonly record struct PortUse(int Connecting, int Live, int Closing, int Promised, int Owed)
 {
-    /// <summary>Every port taken. A promised one is still a closing connection.</summary>
-    public int Ports => Connecting + Live + Closing + Owed;
+    /// <summary>Every port taken, if each dial under way has one. A promised one is still a closing connection.</summary>
+    public int Ports => Held + Connecting;
+
+    /// <summary>The ports taken for certain: a dial may be the one that finds none.</summary>
+    public int Held => Live + Closing + Owed;
 
     /// <summary>What counts against the share of TIME_WAITs.</summary>
     public int Tokens => Promised + Owed;

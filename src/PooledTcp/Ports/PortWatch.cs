@@ -2,23 +2,6 @@ using System.Net.Sockets;
 
 namespace PooledTcp.Ports;
 
-/// <summary>What a failed bind or connect says about ports.</summary>
-internal enum PortFailure
-{
-    /// <summary>Another kind of error.</summary>
-    NotAboutPorts,
-
-    /// <summary>No local port is left for the tuple.</summary>
-    Exhausted,
-
-    /// <summary>The source or destination address cannot be used from this host: the next address, or an error that names it.</summary>
-    UnusableAddress,
-}
-
-/// <param name="Failure">The verdict.</param>
-/// <param name="Census">With <see cref="PortFailure.Exhausted"/>: who holds the ports.</param>
-internal readonly record struct PortDiagnosis(PortFailure Failure, PortCensus? Census);
-
 /// <summary>
 /// Tells an exhausted range from an unusable address: errno 98 and 99 mean either (tcp-facts section 3). And keeps an eye
 /// on tuples that fill up, so that a foreign process in our slice is noticed before it hurts.
@@ -38,7 +21,7 @@ internal sealed class PortWatch(PortLedger ledger, PortCensusTaker taker, TimePr
     private long? _lastSweep;
 
     /// <summary>
-    /// Explains why a bind or connect failed; exhaustion is noted in the ledger. To be asked before the dial's
+    /// Explains why a bind or connect failed, and notes it in the ledger. To be asked before the dial's
     /// <see cref="PortLedger.ConnectFailed"/>. Completes at once if the ledger explains it.
     /// </summary>
     public ValueTask<PortDiagnosis> DiagnoseAsync(SocketException error, PortAccount account)
@@ -48,16 +31,14 @@ internal sealed class PortWatch(PortLedger ledger, PortCensusTaker taker, TimePr
             return new ValueTask<PortDiagnosis>(new PortDiagnosis(PortFailure.NotAboutPorts, null));
         }
 
-        // Not the dials under way: this one, at least, found no port.
-        PortUse ours = ledger.Use(account);
-        if (ours.Ports - ours.Connecting >= ExhaustedShare * account.Usable)
+        if (ledger.Use(account).Held >= ExhaustedShare * account.Usable)
         {
-            return new ValueTask<PortDiagnosis>(Exhausted(account, taker.Known(account)));
+            return new ValueTask<PortDiagnosis>(Conclude(account, PortFailure.Exhausted, taker.FromLedger(account)));
         }
 
         AddressVerdict address = AddressProbe.Ask(account.Tuple);
         return address == AddressVerdict.Unusable
-            ? new ValueTask<PortDiagnosis>(new PortDiagnosis(PortFailure.UnusableAddress, null))
+            ? new ValueTask<PortDiagnosis>(Conclude(account, PortFailure.UnusableAddress, null))
             : CountAndJudgeAsync(account, address);
     }
 
@@ -100,9 +81,8 @@ internal sealed class PortWatch(PortLedger ledger, PortCensusTaker taker, TimePr
     private async ValueTask<PortDiagnosis> CountAndJudgeAsync(PortAccount account, AddressVerdict address)
     {
         PortCensus census = await CountOnceAsync(account).ConfigureAwait(false);
-        return census.Share >= ExhaustedShare || (address == AddressVerdict.Usable && IsHidden(census))
-            ? Exhausted(account, census)
-            : new PortDiagnosis(PortFailure.UnusableAddress, census);
+        bool exhausted = census.Share >= ExhaustedShare || (address == AddressVerdict.Usable && IsHidden(census));
+        return Conclude(account, exhausted ? PortFailure.Exhausted : PortFailure.UnusableAddress, census);
     }
 
     /// <summary>
@@ -113,10 +93,15 @@ internal sealed class PortWatch(PortLedger ledger, PortCensusTaker taker, TimePr
     private static bool IsHidden(PortCensus census) =>
         census.Method == CensusMethod.LedgerOnly || census.ShareByAnySocket >= ExhaustedShare;
 
-    private PortDiagnosis Exhausted(PortAccount account, PortCensus census)
+    private PortDiagnosis Conclude(PortAccount account, PortFailure failure, PortCensus? census)
     {
-        ledger.MarkExhausted(account);
-        return new PortDiagnosis(PortFailure.Exhausted, census);
+        if (census is not null)
+        {
+            account.LastCensus = census;
+        }
+
+        ledger.MarkFailed(account, failure);
+        return new PortDiagnosis(failure, census);
     }
 
     /// <summary>Single-flight: dials fail together, and one count answers for all of them.</summary>
@@ -144,7 +129,6 @@ internal sealed class PortWatch(PortLedger ledger, PortCensusTaker taker, TimePr
                 census = taker.Take(account, anyDestination: true);
             }
 
-            account.LastCensus = census;
             return census;
         }
         finally

@@ -10,13 +10,17 @@ public sealed record NamespaceSettings
     public const string Second = "10.99.0.2";
 
     /// <summary>64 ports, so that the outage takes milliseconds.</summary>
-    public static NamespaceSettings SmallRange { get; } = new() { Sysctls = { ["ip_local_port_range"] = "40000 40063" } };
+    public static NamespaceSettings SmallRange { get; } = new NamespaceSettings().With("ip_local_port_range", "40000 40063");
 
-    public static NamespaceSettings FullRange { get; } = new() { Sysctls = { ["ip_local_port_range"] = "32768 60999" } };
+    /// <summary>What a host has by default.</summary>
+    public static NamespaceSettings FullRange { get; } = new NamespaceSettings().With("ip_local_port_range", "32768 60999");
 
     /// <summary>Addresses of lo, beside 127.0.0.1 and ::1.</summary>
     public IReadOnlyList<string> Addresses { get; init; } = [Server, Second];
 
     /// <summary>File below /proc/sys/net/ipv4, and what to write into it.</summary>
-    public Dictionary<string, string> Sysctls { get; init; } = [];
+    public IReadOnlyDictionary<string, string> Sysctls { get; init; } = new Dictionary<string, string>();
+
+    public NamespaceSettings With(string sysctl, string value) =>
+        this with { Sysctls = new Dictionary<string, string>(Sysctls) { [sysctl] = value } };
 }

@@ -24,7 +24,7 @@ internal static class NetworkNamespace
         Assert.SkipWhen(obstacle is not null, $"No network namespace: {obstacle}");
         (int exitCode, string output, string errors) = await PlayAsync(scenario, settings, TestContext.Current.CancellationToken);
         Assert.True(exitCode == 0, $"{scenario.Method.Name} ended with {exitCode}: {errors}");
-        return JsonSerializer.Deserialize<TResult>(output)!;
+        return JsonSerializer.Deserialize<TResult>(output, ScenarioChild.Json)!;
     }
 
     private static async Task<string?> FindObstacleAsync()

@@ -30,8 +30,10 @@ internal sealed class Peer : IDisposable
     {
         client ??= new Socket(EndPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         client.Connect(to ?? EndPoint);
-        return new Pair(client, _listener.Accept());
+        return new Pair(client, Accept());
     }
+
+    public Socket Accept() => _listener.Accept();
 
     public void Dispose() => _listener.Dispose();
 }

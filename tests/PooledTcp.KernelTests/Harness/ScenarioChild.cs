@@ -9,6 +9,9 @@ internal static class ScenarioChild
 {
     public const string Verb = "--scenario";
 
+    /// <summary>Results may be tuples, whose parts are fields.</summary>
+    public static JsonSerializerOptions Json { get; } = new() { IncludeFields = true };
+
     /// <param name="arguments">Type, method, settings as JSON.</param>
     public static async Task<int> PlayAsync(string[] arguments)
     {
@@ -18,11 +21,11 @@ internal static class ScenarioChild
         {
             Furnish(JsonSerializer.Deserialize<NamespaceSettings>(arguments[2])!);
             MethodInfo scenario = Type.GetType(arguments[0], throwOnError: true)!
-                .GetMethod(arguments[1], BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic)!;
+                .GetMethod(arguments[1], BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic, [])!;
             var task = (Task)scenario.Invoke(null, null)!;
             await task;
             object? result = task.GetType().GetProperty(nameof(Task<object>.Result))!.GetValue(task);
-            Console.WriteLine(JsonSerializer.Serialize(result, scenario.ReturnType.GetGenericArguments()[0]));
+            Console.WriteLine(JsonSerializer.Serialize(result, scenario.ReturnType.GetGenericArguments()[0], Json));
             return 0;
         }
         catch (Exception e)
