@@ -122,8 +122,7 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
 
     private async Task<Transport> ConnectAsync(CancellationToken cancellationToken)
     {
-        // On a thread of its own: a connect callback that blocks must not keep the permit past the budget.
-        Task<Transport> connect = Task.Run(() => pool.Connector.ConnectAsync(settings, cancellationToken).AsTask(), CancellationToken.None);
+        Task<Transport> connect = pool.Connector.ConnectAsync(settings, cancellationToken).AsTask();
         try
         {
             // A connect callback may ignore its token. The budget holds all the same: a stalled dial must not keep its permit.
