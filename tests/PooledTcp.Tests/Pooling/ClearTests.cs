@@ -72,7 +72,7 @@ public sealed class ClearTests
         Task<TcpLease>[] rents = [.. Enumerable.Range(0, 3).Select(_ => pool.RentAsync())];
         FakeDial[] outdated = await pool.Connector.NextAsync(2);
         pool.Pool.Clear();
-        Assert.All(outdated, static d => Assert.True(d.CancellationToken.IsCancellationRequested));
+        await PoolHarness.UntilAsync(() => outdated.All(static d => d.CancellationToken.IsCancellationRequested));
 
         foreach (FakeDial dial in await pool.Connector.NextAsync(2))
         {
@@ -89,25 +89,28 @@ public sealed class ClearTests
     [Fact]
     public async Task A_dial_that_succeeds_in_spite_of_Clear_is_closed_and_its_waiter_gets_another()
     {
-        await using PoolHarness pool = new();
-        TaskCompletionSource open = new();
-        List<FakeTransport> opened = [];
-        pool.Connector.Automatic = _ =>
+        // Clear comes when the handshake is as good as over, so the dial does not notice that it was given up.
+        PoolHarness? harness = null;
+        int dials = 0;
+        await using PoolHarness pool = PoolHarness.Automatic(hooks: new()
         {
-            FakeTransport transport = new();
-            if (opened.Count == 0)
+            Handshake = (_, _) =>
             {
-                // The connect has succeeded; Clear comes before the pool hears of it.
-                pool.Pool.Clear();
-            }
+                if (Interlocked.Increment(ref dials) == 1)
+                {
+                    harness!.Pool.Clear();
+                }
 
-            opened.Add(transport);
-            return transport;
-        };
+                return ValueTask.FromResult<object?>(null);
+            },
+        });
+        harness = pool;
 
         TcpLease lease = await pool.RentAsync();
+        FakeTransport[] opened = [.. pool.Connector.Transports];
         await opened[0].Closed.WaitAsync(PoolHarness.Hang, TestContext.Current.CancellationToken);
         Assert.False(opened[1].IsClosed);
+        Assert.Equal(1, pool.Now.ClosedByReason["cleared"]);
         PoolHarness.Return(lease);
         await pool.UntilAsync(static now => now.Closing == 0);
         pool.AssertCounts(idle: 1, used: 0);

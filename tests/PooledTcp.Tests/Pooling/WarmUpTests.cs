@@ -75,20 +75,26 @@ public sealed class WarmUpTests
     [Fact]
     public async Task A_connection_of_an_outdated_generation_warms_nobody()
     {
-        await using PoolHarness pool = new();
+        // Clear comes when the handshake is as good as over, so that this dial succeeds all the same.
+        PoolHarness? harness = null;
         int dials = 0;
-        pool.Connector.Automatic = _ =>
+        await using PoolHarness pool = PoolHarness.Automatic(hooks: new()
         {
-            if (Interlocked.Increment(ref dials) == 1)
+            Handshake = (_, _) =>
             {
-                pool.Pool.Clear();
-            }
+                if (Interlocked.Increment(ref dials) == 1)
+                {
+                    harness!.Pool.Clear();
+                }
 
-            return new FakeTransport();
-        };
+                return ValueTask.FromResult<object?>(null);
+            },
+        });
+        harness = pool;
         await pool.Pool.WarmUpAsync(1).WaitAsync(PoolHarness.Hang);
         await pool.UntilAsync(static now => now is { Idle: 1, Closing: 0 });
         Assert.Equal(1, pool.Connector.Live);
+        Assert.Equal(1, pool.Now.ClosedByReason["cleared"]);
         Assert.Equal(2, dials);
     }
 
