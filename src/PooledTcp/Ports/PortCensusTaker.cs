@@ -3,11 +3,9 @@ using System.Net.NetworkInformation;
 
 namespace PooledTcp.Ports;
 
-/// <summary>Counts the kernel's sockets for an account, by the cheapest way this system has. Never throws.</summary>
-internal sealed class PortCensusTaker(PortLedger ledger, KernelPortSettingsReader kernel, PortAbilities abilities)
+/// <summary>Counts the kernel's sockets by the cheapest way this system has.</summary>
+internal sealed class PortCensusTaker(PortLedger ledger, KernelPortSettingsReader kernel, PortAbilities abilities) : IPortCensusTaker
 {
-    /// <param name="account">Whose ports.</param>
-    /// <param name="anyDestination">Whether to count, too, the ports that sockets to any destination have: a second, longer look.</param>
     public PortCensus Take(PortAccount account, bool anyDestination = false)
     {
         var tally = new Tally(account.Tuple);
@@ -27,7 +25,6 @@ internal sealed class PortCensusTaker(PortLedger ledger, KernelPortSettingsReade
         };
     }
 
-    /// <summary>What is known without counting.</summary>
     public PortCensus FromLedger(PortAccount account) => new()
     {
         Tuple = account.Tuple,

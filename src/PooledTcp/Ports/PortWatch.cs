@@ -6,7 +6,7 @@ namespace PooledTcp.Ports;
 /// Tells an exhausted range from an unusable address: errno 98 and 99 mean either (tcp-facts section 3). And keeps an eye
 /// on tuples that fill up, so that a foreign process in our slice is noticed before it hurts.
 /// </summary>
-internal sealed class PortWatch(PortLedger ledger, PortCensusTaker taker, TimeProvider time)
+internal sealed class PortWatch(PortLedger ledger, IPortCensusTaker taker, TimeProvider time)
 {
     /// <summary>From here on a range counts as taken: the rest are ports freed, or taken, between the error and the look.</summary>
     public const double ExhaustedShare = 0.9;

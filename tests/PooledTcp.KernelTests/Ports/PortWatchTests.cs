@@ -206,45 +206,6 @@ public sealed class PortWatchTests
     }
 
     [Fact]
-    public async Task Failing_dials_share_one_census_and_then_leave_the_tuple_alone()
-    {
-        (int counted, int failed, bool again) = await NetworkNamespace.RunAsync(FailTogetherAsync, NamespaceSettings.SmallRange);
-
-        Assert.Equal(20, failed);
-        Assert.InRange(counted, 1, 19);
-        Assert.False(again);
-    }
-
-    private static async Task<(int Counted, int Failed, bool Again)> FailTogetherAsync()
-    {
-        using var peer = Peer.Start();
-        var foreign = new List<Pair>();
-        for (int i = 0; i < 64; i++)
-        {
-            foreign.Add(peer.Connect());
-        }
-
-        var dials = new PlannedDials(new PortPolicy());
-        dials.Planner.TryBegin(new PortPolicy(), peer.EndPoint, out PortAccount? account, out _);
-        var error = new SocketException((int)SocketError.AddressNotAvailable);
-        var diagnoses = new PortDiagnosis[20];
-        using var start = new Barrier(diagnoses.Length);
-        await Task.WhenAll(Enumerable.Range(0, diagnoses.Length).Select(i => Task.Factory.StartNew(
-            () =>
-            {
-                start.SignalAndWait();
-                diagnoses[i] = dials.Watch.DiagnoseAsync(error, account!).AsTask().GetAwaiter().GetResult();
-            },
-            TaskCreationOptions.LongRunning)));
-        GC.KeepAlive(foreign);
-
-        int counted = diagnoses.Select(diagnosis => diagnosis.Census).Distinct(ReferenceEqualityComparer.Instance).Count();
-        int failed = diagnoses.Count(diagnosis => diagnosis.Failure == PortFailure.Exhausted);
-        bool again = dials.Planner.TryBegin(new PortPolicy(), peer.EndPoint, out _, out PortCensus? known);
-        return known is null ? throw new InvalidOperationException("no census at hand") : (counted, failed, again);
-    }
-
-    [Fact]
     public async Task The_ledger_agrees_with_the_kernel()
     {
         List<string> differences = await NetworkNamespace.RunAsync(CompareLedgerAsync, NamespaceSettings.FullRange);

@@ -118,7 +118,7 @@ public sealed class SockDiagTests
         Assert.Equal("Ok Established, no timer", found["established"]);
         Assert.Equal("Ok Established, no timer", found["dual-mode, by its IPv4 tuple"]);
         Assert.Equal("Ok Established, no timer", found["IPv6"]);
-        Assert.Equal("Ok TimeWait, 58-60 s left, nobody's", found["TIME_WAIT"]);
+        Assert.Equal("Ok TimeWait, 50-60 s left, nobody's", found["TIME_WAIT"]);
         Assert.Equal("NotFound", found["none, though the local port is listened on"]);
         Assert.Equal("NotFound", found["none at all"]);
     }
@@ -220,7 +220,7 @@ public sealed class SockDiagTests
         SockDiagResult result = SockDiag.Find(local, localPort, remote, remotePort, out SockDiagSocket socket);
         return !result.IsOk ? result.Status.ToString()
             : socket.TimeWaitLeft is TimeSpan left
-                ? $"Ok {socket.State}, {(left.TotalSeconds is > 58 and <= 60.1 ? "58-60 s" : left.ToString())} left, {(socket.Inode == 0 ? "nobody's" : "somebody's")}"
+                ? $"Ok {socket.State}, {(left.TotalSeconds is > 50 and <= 60.1 ? "50-60 s" : left.ToString())} left, {(socket.Inode == 0 ? "nobody's" : "somebody's")}"
                 : $"Ok {socket.State}, no timer{(socket.Inode == 0 ? ", nobody's" : "")}";
     }
 

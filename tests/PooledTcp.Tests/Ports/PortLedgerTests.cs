@@ -198,7 +198,7 @@ public sealed class PortLedgerTests
                 }
             }
 
-            TimeSpan step = TimeSpan.FromMilliseconds(random.Next(3000));
+            TimeSpan step = TimeSpan.FromMilliseconds(random.Next(600));
             _time.Advance(step);
             now += step;
             model.RemoveAll(debt => debt.Due <= now);

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using Microsoft.Extensions.Time.Testing;
 using PooledTcp.Ports;
 using Xunit;
@@ -101,58 +100,6 @@ public sealed class PortPlannerTests
     {
         Assert.Equal(3, PortAbilities.None.Explain().Count);
         Assert.Empty((Everything with { SockDiag = true }).Explain());
-    }
-
-    [Fact]
-    public async Task Only_errors_about_addresses_are_about_ports()
-    {
-        var watch = new PortWatch(_ledger, new PortCensusTaker(_ledger, _kernel, PortAbilities.None), _time);
-        PortAccount account = Begin(PortAbilities.None, Destination)!;
-
-        PortDiagnosis diagnosis = await watch.DiagnoseAsync(new SocketException((int)SocketError.ConnectionRefused), account);
-
-        Assert.Equal(PortFailure.NotAboutPorts, diagnosis.Failure);
-        Assert.Equal(PortFailure.NotAboutPorts, _ledger.Look(account.Tuple, account.Range).Failure);
-    }
-
-    [Theory]
-    [InlineData(SocketError.AddressNotAvailable)]
-    [InlineData(SocketError.AddressAlreadyInUse)]
-    public async Task Ninety_percent_by_the_ledger_are_exhausted_without_a_look(SocketError error)
-    {
-        var watch = new PortWatch(_ledger, new PortCensusTaker(_ledger, _kernel, PortAbilities.None), _time);
-        PortAccount account = _ledger.Connecting(PortTuple.To(Destination), new PortRange(40000, 40009), 10);
-        for (int i = 0; i < 9; i++)
-        {
-            _ledger.Connected(_ledger.Connecting(account.Tuple, account.Range, account.Usable));
-        }
-
-        ValueTask<PortDiagnosis> diagnosis = watch.DiagnoseAsync(new SocketException((int)error), account);
-
-        Assert.True(diagnosis.IsCompleted);
-        PortDiagnosis result = await diagnosis;
-        Assert.Equal(PortFailure.Exhausted, result.Failure);
-        Assert.Equal(PortFailure.Exhausted, _ledger.Look(account.Tuple, account.Range).Failure);
-        Assert.StartsWith(
-            "local ports 40000-40009 to 10.0.0.1:6379: 9 of 10 usable taken by this process (9 live, 1 connecting, 0 closing, 0 TIME_WAIT owed); others were not counted",
-            result.Census!.ToString(),
-            StringComparison.Ordinal);
-        Assert.Same(result.Census, account.LastCensus);
-    }
-
-    [Fact]
-    public void A_sweep_counts_at_most_every_5_seconds_and_only_what_fills_up()
-    {
-        var watch = new PortWatch(_ledger, new PortCensusTaker(_ledger, _kernel, PortAbilities.None), _time);
-        PortAccount account = _ledger.Connecting(PortTuple.To(Destination), new PortRange(40000, 40009), 10);
-        Assert.Empty(watch.Sweep());
-        _ledger.Connecting(account.Tuple, account.Range, account.Usable);
-        _ledger.Connecting(account.Tuple, account.Range, account.Usable);
-        Assert.Empty(watch.Sweep());
-
-        _time.Advance(PortWatch.SweepInterval);
-        PortCensus census = Assert.Single(watch.Sweep());
-        Assert.Same(census, account.LastCensus);
     }
 
     private PortAccount? Begin(PortAbilities abilities, IPEndPoint destination) =>
