@@ -6,6 +6,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Pooling;
+using PooledTcp.Ports;
+using PooledTcp.Shutdown;
 using PooledTcp.Telemetry;
 
 namespace PooledTcp;
@@ -48,13 +50,16 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     {
         _settings = settings;
         _hooks = hooks;
-        _connectors = connectors ?? (static (name, hooks) => new SocketConnector(name, hooks.Connect));
         ILogger logger = new SafeLogger((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger("PooledTcp"));
         PoolClock clock = new(timeProvider ?? TimeProvider.System);
+        LocalPorts ports = new(clock.Time);
+        _connectors = connectors ?? ((name, hooks) => new SocketConnector(name, hooks.Connect, ports));
         _services = new PoolServices
         {
             Clock = clock,
             Logger = logger,
+            Ports = ports,
+            Lane = new ClosingLane(settings.MaxClosing),
             Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(logger, e)),
         };
         foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
@@ -180,6 +185,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
                 changes.Add((entry.Core, settings.ForAdHoc(key.Address)));
             }
 
+            _services.Lane.Resize(settings.MaxClosing - _settings.MaxClosing);
             _settings = settings;
             foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
             {

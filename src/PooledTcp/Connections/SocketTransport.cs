@@ -44,6 +44,8 @@ internal sealed class SocketTransport : Transport
 
     public override bool HasCloseNotify => false;
 
+    public override bool SupportsQuietClose => _socket.QuietSupported;
+
     public override IClosingSocket BeginClosing() => _socket;
 
     public override ValueTask SendFarewellAsync(ReadOnlyMemory<byte> farewell, CancellationToken cancellationToken) =>

@@ -107,6 +107,8 @@ internal sealed class TlsTransport : Transport
 
     public override bool HasCloseNotify => true;
 
+    public override bool SupportsQuietClose => _socket.QuietSupported;
+
     public override IClosingSocket BeginClosing()
     {
         // SslStream gives its buffer back. What follows is read from the socket and dropped, so nothing needs decrypting.

@@ -43,6 +43,9 @@ internal abstract class Transport
     /// <summary>True on TLS: close_notify is a farewell that every server understands.</summary>
     public abstract bool HasCloseNotify { get; }
 
+    /// <summary>The platform can close without anybody's TIME-WAIT (TCP_LINGER2 = -1: Linux).</summary>
+    public abstract bool SupportsQuietClose { get; }
+
     /// <summary>
     /// The connection has left the pool and nobody uses it: ends what is parked, and hands the socket out for the close.
     /// <see cref="Close"/> follows it in the end.

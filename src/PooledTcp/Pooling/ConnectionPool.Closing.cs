@@ -69,6 +69,12 @@ internal sealed partial class ConnectionPool
             _closing--;
             Debug.Assert(_closing >= 0, "No count is ever negative.");
             _closings.Remove(run);
+            if (!outcome.TimeWaitIsOurs)
+            {
+                // Its port is free again, or will be in one round trip.
+                _portsHeldOff = false;
+            }
+
             _closedByMethod[(int)outcome.Method]++;
             _closedByPeer += outcome.PeerFirst ? 1 : 0;
             _idle.Forget(connection);
@@ -95,7 +101,8 @@ internal sealed partial class ConnectionPool
         }
 
         // Last: a logger that throws must find the books in order.
-        PoolLog.Closed(Services.Logger, Name, connection.Id, run.Reason, outcome.Method, outcome.PeerFirst, connection.Uses, run.Why);
+        PoolLog.Closed(
+            Services.Logger, Name, connection.Id, connection.Uses, run.Reason, CloseMethods.Name(outcome.Method), outcome.PeerFirst ? "peer" : "local", run.Why);
     }
 
     private CloseRun NewCloseRun(TcpConnection connection, CloseReason reason)
@@ -113,7 +120,7 @@ internal sealed partial class ConnectionPool
             new CloseContext
             {
                 Settings = settings.Shutdown,
-                Farewell = Hooks.Goodbye?.Invoke(connection.Session) ?? settings.Shutdown.Goodbye,
+                Goodbye = Hooks.Goodbye,
                 Tokens = new PortTokens(Services.Ports.Ledger, account, account is null ? 0 : settings.Ports.TokensOf(account.Usable), Services.Clock.Time),
                 Lane = Services.Lane,
                 Time = Services.Clock.Time,

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using PooledTcp.Connections;
+using PooledTcp.Ports;
 using PooledTcp.Telemetry;
 
 namespace PooledTcp.Pooling;
@@ -42,6 +43,9 @@ internal sealed partial class ConnectionPool
             EndDial(dial);
             _open++;
             _created++;
+            _portsExhausted = null;
+            _portsHeldOff = false;
+            NoteAccount(connection.Transport.PortAccount);
             _table.Add(connection);
             unwanted = dial.Generation != _generation || _state == PoolState.Closed;
             if (!unwanted && !_paused && !IsOverLimit && _waiters.Oldest is { } oldest)
@@ -76,6 +80,12 @@ internal sealed partial class ConnectionPool
 
     public void DialFailed(Dial dial, Exception exception)
     {
+        if (exception is NoLocalPortException noPort)
+        {
+            DialFoundNoPort(dial, noPort);
+            return;
+        }
+
         Waiter? waiter = null;
         Dial? dials;
         List<WarmUp>? warm = null;
@@ -226,10 +236,13 @@ internal sealed partial class ConnectionPool
             }
         }
 
+        EscalateClosings();
         return first;
     }
 
-    private bool CanDial() => _connecting < _settings.MaxConnecting && Live < _settings.MaxConnections;
+    /// <summary>While ports are exhausted one dial at a time finds out whether that is over, and none while it is held off.</summary>
+    private bool CanDial() =>
+        _connecting < (_portsExhausted is null ? _settings.MaxConnecting : 1) && Live < _settings.MaxConnections && !_portsHeldOff;
 
     /// <summary>Under the gate: true when one more waiter would get a dial at once, so that it does not count as queued.</summary>
     private bool CanDialForNewcomer() => !_paused && _waiters.Dialed == _waiters.Count && (_orphans.Count > 0 || CanDial());

@@ -14,6 +14,7 @@ internal sealed partial class ConnectionPool
         {
             // Rents and returns go on meanwhile: a connection is idle or used in turn, but counted once.
             int idle = CountIdle();
+            (int Used, int Budget, int TimeWaitOwed) ports = CountPorts();
             return new TcpPoolSnapshot
             {
                 Name = Name,
@@ -31,7 +32,12 @@ internal sealed partial class ConnectionPool
                 Closing = _closing,
                 Waiting = _waiters.Count,
                 Created = _created,
+                PortsUsed = ports.Used,
+                PortBudget = ports.Budget,
+                TimeWaitOwed = ports.TimeWaitOwed,
                 Closed = _closedBy.Sum() - _closing,
+                ClosedByMethod = CountMethods(),
+                ClosedByPeer = _closedByPeer,
                 ClosedByReason = CountClosed(),
                 DialsFailed = _dialsFailed,
                 RentTimeouts = Interlocked.Read(ref _rentTimeouts),
@@ -54,13 +60,39 @@ internal sealed partial class ConnectionPool
         return counts;
     }
 
-    private RentTimeoutException TimeoutError(TimeSpan timeout)
+    private Dictionary<string, long> CountMethods()
+    {
+        Dictionary<string, long> counts = new(StringComparer.Ordinal);
+        for (int method = 0; method < _closedByMethod.Length; method++)
+        {
+            if (_closedByMethod[method] > 0)
+            {
+                string name = CloseMethods.Name((CloseMethod)method);
+                counts[name] = counts.GetValueOrDefault(name) + _closedByMethod[method];
+            }
+        }
+
+        return counts;
+    }
+
+    private PooledTcpException TimeoutError(TimeSpan timeout)
     {
         Exception? dialError;
         string numbers;
         string cause;
         lock (_gate)
         {
+            if (_portsExhausted is { } exhausted)
+            {
+                return new LocalPortsExhaustedException(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"Pool '{Name}' found no local port for a connection to {_settings.Address} within {timeout.TotalSeconds:0.###} s {Numbers()}. {exhausted.Message}. "
+                        + $"See Shutdown.ClosesFirst, Ports.Range and Ports.SourceAddresses."),
+                    Name,
+                    exhausted.InnerException);
+            }
+
             // Of old dial errors only the message tells; as the cause it counts while nothing is open.
             dialError = _open == 0 ? _lastConnectError : null;
             numbers = Numbers();

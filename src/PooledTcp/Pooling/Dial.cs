@@ -103,7 +103,7 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
         }
         catch
         {
-            transport.Close();
+            pool.GiveUp(transport);
             throw;
         }
     }
@@ -131,11 +131,11 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
         catch (OperationCanceledException)
         {
             _ = connect.ContinueWith(
-                static late =>
+                late =>
                 {
                     if (late.IsCompletedSuccessfully)
                     {
-                        late.Result.Close();
+                        pool.GiveUp(late.Result);
                     }
 
                     _ = late.Exception; // observed

@@ -123,7 +123,12 @@ internal sealed class PortLedger
                 account.Promised--;
             }
 
-            if (debt != PortDebt.None)
+            if (debt == PortDebt.None)
+            {
+                // A port has come back: the next dial may find out.
+                account.FailedUntil = TimeSpan.Zero;
+            }
+            else
             {
                 account.Owed.Enqueue(now + _timeWaitHold);
                 _timeWaits.Enqueue(account);

@@ -7,8 +7,8 @@ internal sealed record CloseContext
 {
     public required ShutdownSettings Settings { get; init; }
 
-    /// <summary>The protocol's farewell; empty when there is none, or when TLS close_notify is it.</summary>
-    public required ReadOnlyMemory<byte> Farewell { get; init; }
+    /// <summary>The farewell that code provides, if it does; it goes before the configured one.</summary>
+    public required Func<object?, ReadOnlyMemory<byte>>? Goodbye { get; init; }
 
     public required PortTokens Tokens { get; init; }
 
@@ -22,4 +22,23 @@ internal sealed record CloseContext
     public required bool PortsExhausted { get; init; }
 
     public required bool HasWaiters { get; init; }
+
+    /// <summary>The protocol's farewell; empty when there is none, or when TLS close_notify is it.</summary>
+    public ReadOnlyMemory<byte> FarewellOf(object? session)
+    {
+        if (Goodbye is null)
+        {
+            return Settings.Goodbye.Memory;
+        }
+
+        try
+        {
+            return Goodbye(session);
+        }
+        catch (Exception)
+        {
+            // User code. Without a farewell the connection still closes properly.
+            return default;
+        }
+    }
 }

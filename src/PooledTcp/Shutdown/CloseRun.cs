@@ -11,7 +11,10 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
     : IThreadPoolWorkItem
 {
     private readonly Lock _gate = new();
-    private readonly IClosingSocket _socket = connection.Transport.BeginClosing();
+
+    // Set when the run starts: off the caller's path, and outside the pool's gate.
+    private IClosingSocket _socket = null!;
+    private ReadOnlyMemory<byte> _farewell;
     private ClosePlan _plan;
     private CancellationTokenSource? _wait;
     private bool _escalated;
@@ -22,14 +25,14 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
     public CloseReason Reason => reason;
 
     /// <summary>Why it was closed the way it was; settled when the run starts.</summary>
-    public string Why => __plan.Why;
+    public string Why => _plan.Why ?? "";
 
     /// <summary>Quiet may take the place of what is planned: never where the user wants the client to close first.</summary>
     public bool CanEscalate =>
-        context.Settings.ClosesFirst != ClosesFirst.Client && context.Settings.AllowQuietClose && _socket.QuietSupported;
+        context.Settings.ClosesFirst != ClosesFirst.Client && context.Settings.AllowQuietClose && connection.Transport.SupportsQuietClose;
 
     /// <summary>
-    /// Somebody needs the place or the port: waits end now, and what is left is Quiet. False when that cannot be, or was
+    /// Somebody needs the place or the port: waits end now, and what is left is Quiet. Takes no time. False when that cannot be, or was
     /// asked for already.
     /// </summary>
     public bool Escalate()
@@ -62,13 +65,15 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
         CloseOutcome outcome;
         try
         {
+            _socket = connection.Transport.BeginClosing();
+            _farewell = context.FarewellOf(connection.Session);
             _plan = Decide();
             outcome = await WaitOutsideAsync().ConfigureAwait(false) ?? await CloseInLaneAsync().ConfigureAwait(false);
         }
         catch (Exception)
         {
             // The moves do not throw by contract. If one did, the descriptor and the books must be right all the same.
-            outcome = CloseMoves.Dispose(_socket, peerFirst: false);
+            outcome = new CloseOutcome(CloseMethod.Dispose, PeerFirst: false, TimeWaitIsOurs: false);
         }
 
         connection.Transport.Close();
@@ -94,7 +99,7 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
             HasUnread = socket.HasUnread,
             HasUnsent = socket.HasUnsent,
             Vanished = socket.Vanished,
-            GoodbyeKnown = !context.Farewell.IsEmpty || connection.Transport.HasCloseNotify,
+            GoodbyeKnown = !_farewell.IsEmpty || connection.Transport.HasCloseNotify,
             TokenAvailable = context.Tokens.IsAvailable,
             PortsExhausted = context.PortsExhausted,
             HasWaiters = context.HasWaiters,
@@ -160,7 +165,7 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
             case CloseMethod.Goodbye:
                 return await WithinAsync(
                     context.Settings.GoodbyeTimeout,
-                    token => CloseMoves.GoodbyeAsync(connection.Transport, _socket, context.Farewell, token)).ConfigureAwait(false);
+                    token => CloseMoves.GoodbyeAsync(connection.Transport, _socket, _farewell, token)).ConfigureAwait(false);
 
             case CloseMethod.Graceful:
                 _hasToken = _hasToken || context.Tokens.TryTake();
@@ -174,7 +179,7 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
                 return await QuietAsync().ConfigureAwait(false);
 
             case CloseMethod.Abort:
-                return CloseMoves.Abort(socket);
+                return CloseMoves.Abort(_socket);
 
             case CloseMethod.Dispose:
                 return CloseMoves.Dispose(_socket, peerFirst: _plan.First == CloseMethod.Dispose && !_socket.IsUnix);

@@ -2,6 +2,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Pooling;
+using PooledTcp.Ports;
+using PooledTcp.Shutdown;
 using PooledTcp.Tests.Connections;
 using Xunit;
 
@@ -33,6 +35,11 @@ internal sealed class PoolHarness : IAsyncDisposable
             Logger = NullLogger.Instance,
             Maintenance = _maintenance,
             NextRandom = () => random,
+            Ports = new LocalPorts(Time, PortAbilities.None),
+            Lane = new ClosingLane(256),
+
+            // On the spot: what a test closes is closed when the call returns.
+            Schedule = static work => work.Execute(),
             IdleSlots = idleSlots,
         };
         Core = new ConnectionPool("fake", isAdHoc, settings ?? Settings(), Connector, hooks ?? EndpointHooks.None, Services);

@@ -1,0 +1,116 @@
+using PooledTcp.Connections;
+using PooledTcp.Ports;
+using PooledTcp.Telemetry;
+
+namespace PooledTcp.Pooling;
+
+/// <summary>
+/// Local ports, as far as they concern who waits: a dial that finds none fails nobody. Its waiter goes on waiting for a
+/// returned connection or a freed port, within its deadline.
+/// </summary>
+internal sealed partial class ConnectionPool
+{
+    // Under the gate only.
+    private readonly HashSet<PortAccount> _accounts = [];
+    private NoLocalPortException? _portsExhausted;
+    private bool _portsHeldOff;
+    private ITimer? _portsTimer;
+
+    private void DialFoundNoPort(Dial dial, NoLocalPortException exception)
+    {
+        bool isNew;
+        Dial? dials;
+        lock (_gate)
+        {
+            isNew = _portsExhausted is null;
+            _portsExhausted = exception;
+            _portsHeldOff = _state != PoolState.Closed;
+            _topUpFailed = true;
+            _dialsFailed++;
+            EndDial(dial);
+            RefreshDetour();
+
+            // Nothing is dialed now; but closing connections that hold ports may be pre-empted.
+            dials = PlanDials();
+            CompleteDrainIfEmpty();
+        }
+
+        Launch(dials);
+        HoldOffDials();
+        Services.Maintenance.Request(this);
+        if (isNew)
+        {
+            PoolLog.PortsExhausted(Services.Logger, Name, exception.Message);
+        }
+    }
+
+    /// <summary>
+    /// No hot retry: a failing connect costs 3 ms of CPU (tcp-facts section 3). The next dial comes after a second, or when
+    /// one of our own connections has given its port back.
+    /// </summary>
+    private void HoldOffDials()
+    {
+        lock (_gate)
+        {
+            if (_state == PoolState.Closed)
+            {
+                return;
+            }
+        }
+
+        // Outside the gate: a fake TimeProvider runs what is due on the stack of who makes a timer.
+        ITimer timer = Services.Clock.Time.CreateTimer(
+            static pool => ((ConnectionPool)pool!).DialAgain(), this, PortLedger.FailureHold, Timeout.InfiniteTimeSpan);
+        Interlocked.Exchange(ref _portsTimer, timer)?.Dispose();
+    }
+
+    /// <summary>A connection that never came to the pool: closed quietly, and out of the books.</summary>
+    public void GiveUp(Transport transport)
+    {
+        transport.BeginClosing().ForgetAfterFin();
+        transport.Close();
+        if (transport.PortAccount is { } account)
+        {
+            Services.Ports.Ledger.Closing(account);
+            Services.Ports.Ledger.Closed(account, PortDebt.None);
+        }
+    }
+
+    private void DialAgain()
+    {
+        Dial? dials;
+        lock (_gate)
+        {
+            _portsHeldOff = false;
+            dials = PlanDials();
+        }
+
+        Launch(dials);
+    }
+
+    private void NoteAccount(PortAccount? account)
+    {
+        if (account is not null)
+        {
+            _accounts.Add(account);
+        }
+    }
+
+    /// <summary>Under the gate: ports this pool's tuples hold, how many they may reckon with, and the TIME-WAITs among them.</summary>
+    private (int Used, int Budget, int TimeWaitOwed) CountPorts()
+    {
+        int used = 0;
+        int owed = 0;
+        int budget = 0;
+        _accounts.RemoveWhere(account => Services.Ports.Ledger.Use(account) == default);
+        foreach (PortAccount account in _accounts)
+        {
+            PortUse use = Services.Ports.Ledger.Use(account);
+            used += use.Ports;
+            owed += use.Owed;
+            budget += _settings.Ports.BudgetOf(account.Usable);
+        }
+
+        return (used, budget, owed);
+    }
+}
