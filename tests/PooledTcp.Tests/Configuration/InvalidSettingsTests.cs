@@ -215,6 +215,20 @@ public class InvalidSettingsTests
         Assert.Equal(expected is null ? null : [$"{Cache}:Ports:Range: {expected}"], faults);
     }
 
+    [Fact]
+    public void A_range_is_checked_against_this_host()
+    {
+        var system = new KernelPortSettingsReader(TimeProvider.System).Current.Range;
+        Assert.SkipUnless(OperatingSystem.IsLinux() && system is { First: > 1024 }, "Needs a Linux whose range leaves ports below it.");
+        var outside = new PortRange(1024, system!.Value.First - 1);
+        var options = Bound.Options("Endpoints:cache:Address=cache:6379", $"Endpoints:cache:Ports:Range={outside}");
+
+        var e = Assert.ThrowsAny<OptionsValidationException>(() => SettingsFactory.Create(options));
+
+        Assert.StartsWith(
+            $"{Cache}:Ports:Range: {outside} lies outside the system's ephemeral ports {system}", Assert.Single(e.Failures), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("", "is no name for an endpoint: it is empty.")]
     [InlineData(" ", "is no name for an endpoint: it is empty.")]
