@@ -137,6 +137,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     public async ValueTask DisposeAsync()
     {
         Close();
+        await FinishClosingAsync().ConfigureAwait(false);
         await _services.Maintenance.DisposeAsync().ConfigureAwait(false);
     }
 
@@ -171,6 +172,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
         }
 
         Close();
+        await FinishClosingAsync().ConfigureAwait(false);
     }
 
     /// <summary>New settings from a reload: valid, and with every endpoint there was.</summary>
@@ -204,6 +206,35 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
         foreach ((ConnectionPool pool, PoolSettings changed) in changes)
         {
             pool.Apply(changed);
+        }
+    }
+
+    /// <summary>
+    /// Waits for the closes under way, so that the process may end without leaving their TIME-WAITs to chance. A client-first
+    /// close that waits for its share of ports is not waited for: that can take a minute.
+    /// </summary>
+    private async ValueTask FinishClosingAsync()
+    {
+        ConnectionPool[] pools;
+        lock (_gate)
+        {
+            pools = [.. AllPools()];
+        }
+
+        TimeSpan limit = TimeSpan.Zero;
+        foreach (ConnectionPool pool in pools)
+        {
+            TimeSpan needed = pool.Settings.Shutdown.GoodbyeTimeout + (2 * pool.Settings.Shutdown.DrainTimeout);
+            limit = needed > limit ? needed : limit;
+        }
+
+        try
+        {
+            await Task.WhenAll(pools.Select(static pool => pool.FinishClosingAsync())).WaitAsync(limit, _services.Clock.Time).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            // What is left waits for its share of ports.
         }
     }
 

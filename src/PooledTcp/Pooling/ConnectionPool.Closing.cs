@@ -18,6 +18,7 @@ internal sealed partial class ConnectionPool
     private readonly LinkedList<CloseRun> _closings = new();
     private long _closedByPeer;
     private TaskCompletionSource? _drained;
+    private TaskCompletionSource? _finished;
     private bool _hasDeadLinks;
 
     /// <summary>True for an ad hoc pool that has taken itself out of use.</summary>
@@ -390,8 +391,32 @@ internal sealed partial class ConnectionPool
         }
     }
 
+    /// <summary>
+    /// Completes when no close is under way, each of which has its deadline; for the end of a client, which then has left
+    /// nothing behind. Whoever can be hurried is: nobody waits for a server's own close any more.
+    /// </summary>
+    public Task FinishClosingAsync()
+    {
+        lock (_gate)
+        {
+            if (_closing == 0)
+            {
+                return Task.CompletedTask;
+            }
+
+            _finished ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return _finished.Task;
+        }
+    }
+
     private void CompleteDrainIfEmpty()
     {
+        if (_closing == 0)
+        {
+            _finished?.TrySetResult();
+            _finished = null;
+        }
+
         if (_state != PoolState.Open && Live == 0)
         {
             _drained?.TrySetResult();

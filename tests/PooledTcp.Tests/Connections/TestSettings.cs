@@ -22,6 +22,9 @@ internal static class TestSettings
         AllowAbort = false,
     };
 
+    /// <summary>The ports of this machine, with what it can do about them.</summary>
+    public static readonly LocalPorts Ports = new(TimeProvider.System);
+
     public static PoolSettings For(string host, int port, TlsSettings? tls = null, SocketSettings? socket = null, bool isUnix = false) => new()
     {
         Address = new EndpointAddress { Host = host, Port = port, IsUnix = isUnix },

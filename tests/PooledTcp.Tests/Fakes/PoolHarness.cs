@@ -39,7 +39,11 @@ internal sealed class PoolHarness : IAsyncDisposable
             Lane = new ClosingLane(256),
 
             // On the spot: what a test closes is closed when the call returns.
-            Schedule = static work => work.Execute(),
+            Schedule = work =>
+            {
+                OnSchedule?.Invoke();
+                work.Execute();
+            },
             IdleSlots = idleSlots,
         };
         Core = new ConnectionPool("fake", isAdHoc, settings ?? Settings(), Connector, hooks ?? EndpointHooks.None, Services);
@@ -47,6 +51,9 @@ internal sealed class PoolHarness : IAsyncDisposable
     }
 
     public FakeTime Time { get; } = new();
+
+    /// <summary>Runs before each close.</summary>
+    public Action? OnSchedule { get; set; }
 
     public FakeConnector Connector { get; } = new();
 
