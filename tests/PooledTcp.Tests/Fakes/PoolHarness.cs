@@ -148,7 +148,7 @@ internal sealed class PoolHarness : IAsyncDisposable
     }
 
     public Task UntilAsync(Func<TcpPoolSnapshot, bool> condition) =>
-        UntilAsync(() => condition(Now), () => $"Live {Connector.Live}, {Now}");
+        UntilAsync(() => condition(Now), () => $"Live {Connector.Live}, {Now} {string.Join(';', MaintenanceErrors)} running {Connector.Running} dials {Connector.Dials}");
 
     /// <summary>The counts name every live connection once. Only where nothing is on its way.</summary>
     public void AssertCounts(int? idle = null, int? used = null, int? connecting = null, int? waiting = null)
