@@ -49,7 +49,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
         _settings = settings;
         _hooks = hooks;
         _connectors = connectors ?? (static (name, hooks) => new SocketConnector(name, hooks.Connect));
-        ILogger logger = (loggerFactory ?? NullLoggerFactory.Instance).CreateLogger("PooledTcp");
+        ILogger logger = new SafeLogger((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger("PooledTcp"));
         PoolClock clock = new(timeProvider ?? TimeProvider.System);
         _services = new PoolServices
         {
@@ -118,7 +118,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     /// Refuses new rents, closes what is idle, and waits until every lease was returned; then, or at
     /// <paramref name="deadline"/>, closes everything. Who was waiting for a connection already is still served.
     /// </summary>
-    /// <param name="deadline">How long to wait: zero or more, or <see cref="Timeout.InfiniteTimeSpan"/>.</param>
+    /// <param name="deadline">How long to wait: zero or more, up to 24 days, or <see cref="Timeout.InfiniteTimeSpan"/>.</param>
     public ValueTask DrainAsync(TimeSpan deadline) => DrainAsync(deadline, CancellationToken.None);
 
     /// <summary>Closes everything now: waiters get <see cref="PoolClosedException"/>, leases lose their connections.</summary>
@@ -138,9 +138,10 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     /// <summary>As <see cref="DrainAsync(TimeSpan)"/>; the token ends the wait early, as the deadline does.</summary>
     internal async ValueTask DrainAsync(TimeSpan deadline, CancellationToken cancellationToken)
     {
-        if (deadline < TimeSpan.Zero && deadline != Timeout.InfiniteTimeSpan)
+        if ((deadline < TimeSpan.Zero && deadline != Timeout.InfiniteTimeSpan) || deadline.TotalMilliseconds > int.MaxValue)
         {
-            throw new ArgumentOutOfRangeException(nameof(deadline), deadline, "A deadline is zero or more, or Timeout.InfiniteTimeSpan.");
+            throw new ArgumentOutOfRangeException(
+                nameof(deadline), deadline, "A deadline is zero or more, at most 24 days, or Timeout.InfiniteTimeSpan.");
         }
 
         ConnectionPool[] pools;

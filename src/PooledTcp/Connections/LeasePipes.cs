@@ -10,15 +10,19 @@ namespace PooledTcp.Connections;
 internal sealed class LeasePipeReader(long version, PipeReader inner) : PipeReader, IPerLease
 {
     private ReadOnlySequence<byte> _current;
+    private long _unread;
+    private volatile bool _reading;
 
     public long Version => version;
 
-    public long UnreadBytes { get; private set; }
+    /// <summary>Bytes are held, or a read that may have taken some has not told its caller yet.</summary>
+    public bool HasLeftovers => _reading || _unread > 0;
 
     public override bool TryRead(out ReadResult result) => inner.TryRead(out result) && Note(result);
 
     public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
     {
+        _reading = true;
         ValueTask<ReadResult> read = inner.ReadAsync(cancellationToken);
         if (!read.IsCompletedSuccessfully)
         {
@@ -37,7 +41,7 @@ internal sealed class LeasePipeReader(long version, PipeReader inner) : PipeRead
         // Before the inner call: it may give the consumed segments back, and the sequence with them.
         long unread = _current.Slice(consumed).Length;
         inner.AdvanceTo(consumed, examined);
-        UnreadBytes = unread;
+        _unread = unread;
         _current = default;
     }
 
@@ -61,7 +65,8 @@ internal sealed class LeasePipeReader(long version, PipeReader inner) : PipeRead
     private bool Note(in ReadResult result)
     {
         _current = result.Buffer;
-        UnreadBytes = result.Buffer.Length;
+        _unread = result.Buffer.Length;
+        _reading = false;
         return true;
     }
 }

@@ -86,7 +86,9 @@ internal sealed class SocketConnector : IConnector
     private async ValueTask<Socket> AskCallbackAsync(
         Func<TcpConnectContext, CancellationToken, ValueTask<Socket>> callback, EndpointAddress address, CancellationToken cancellationToken)
     {
-        Socket? socket = await callback(new TcpConnectContext(_endpointName, address.ToEndPoint()), cancellationToken).ConfigureAwait(false);
+        // On a thread of its own: a callback that blocks must not keep the dial's permit past the budget.
+        TcpConnectContext context = new(_endpointName, address.ToEndPoint());
+        Socket? socket = await Task.Run(() => callback(context, cancellationToken).AsTask(), CancellationToken.None).ConfigureAwait(false);
         if (socket is { Connected: true, SocketType: SocketType.Stream })
         {
             return socket;

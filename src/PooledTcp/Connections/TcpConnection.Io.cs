@@ -152,14 +152,15 @@ internal sealed partial class TcpConnection
             _endOfStream = true;
         }
 
-        Interlocked.And(ref _word, ~LeaseWord.Receiving);
+        // A Complete() that came during the operation was too early: what it brought was not known yet.
+        Interlocked.And(ref _word, ~(LeaseWord.Receiving | LeaseWord.Completed));
         return received;
     }
 
     private void EndSend(int length)
     {
         _bytesSent += length;
-        Interlocked.And(ref _word, ~LeaseWord.Sending);
+        Interlocked.And(ref _word, ~(LeaseWord.Sending | LeaseWord.Completed));
     }
 
     /// <summary>

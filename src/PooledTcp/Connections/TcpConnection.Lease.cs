@@ -143,16 +143,18 @@ internal sealed partial class TcpConnection
         if (_input is { } input && input.Version == version)
         {
             input.Release();
+            _input = null;
         }
 
         if (_output is { } output && output.Version == version)
         {
             output.Release();
+            _output = null;
         }
     }
 
     private bool HasPipeLeftovers(long version) =>
-        (_input is { } input && input.Version == version && input.UnreadBytes > 0)
+        (_input is { } input && input.Version == version && input.HasLeftovers)
         || (_output is { } output && output.Version == version && output.UnflushedBytes > 0);
 
     private void ResetLeaseRecord()

@@ -102,6 +102,13 @@ internal sealed partial class TcpConnection
     }
 
     /// <summary>
+    /// Idle to leased, but only from the publication that <paramref name="version"/> names: for a returner that looks at
+    /// its own connection once more, when others may have rented and returned it since.
+    /// </summary>
+    public bool TryTakeBack(long version) =>
+        Interlocked.CompareExchange(ref _word, NextLease(version), version | LeaseWord.Idle) == (version | LeaseWord.Idle);
+
+    /// <summary>
     /// Idle to closed, for the sweep and for Clear: loses against any rent that took it first. It passes over a connection
     /// on its way into or out of the stack (idle, but neither linked nor in a slot): closing that would free its table
     /// number while a push is about to link it. Whoever carries it looks at its mark and generation right after.

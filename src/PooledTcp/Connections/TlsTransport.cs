@@ -162,6 +162,14 @@ internal sealed class TlsTransport : Transport
             return IdleVerdict.Faulted;
         }
 
+        // SslStream is held again, and holds the beginning of a record: encrypted, a stray reply and a ticket look alike
+        // until the rest has come.
+        if (!_inner.AtRecordBoundary && !_parkedRead.IsCompleted)
+        {
+            Observe(_parkedRead);
+            return IdleVerdict.UnreadBytes;
+        }
+
         if (_inner.TryPublishParked())
         {
             return IdleVerdict.Clean;

@@ -148,12 +148,18 @@ internal sealed partial class ConnectionPool
     public void Apply(PoolSettings settings)
     {
         bool shared;
+        List<WarmUp>? tooLarge;
         lock (_gate)
         {
             shared = settings.SharesConnectionsWith(_settings);
             _settings = settings;
+            tooLarge = TakeWarmUps(above: settings.MaxConnections);
+            MarkAllForTheClock();
             RefreshDetour();
         }
+
+        tooLarge?.ForEach(w => w.Done.TrySetException(new InvalidOperationException(
+            $"MaxConnections of pool '{Name}' was lowered to {settings.MaxConnections}, below the {w.Count} connections to warm up.")));
 
         if (!shared)
         {

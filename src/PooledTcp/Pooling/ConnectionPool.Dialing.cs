@@ -289,16 +289,16 @@ internal sealed partial class ConnectionPool
         return finished;
     }
 
-    private List<WarmUp>? TakeWarmUps()
+    private List<WarmUp>? TakeWarmUps(int above = 0)
     {
         if (_warmUps.Count == 0)
         {
             return null;
         }
 
-        List<WarmUp> all = [.. _warmUps];
-        _warmUps.Clear();
-        return all;
+        List<WarmUp> taken = _warmUps.FindAll(w => w.Count > above);
+        _warmUps.RemoveAll(taken.Contains);
+        return taken;
     }
 
     private async Task WaitForWarmUpAsync(WarmUp warmUp, CancellationToken cancellationToken)
@@ -313,6 +313,13 @@ internal sealed partial class ConnectionPool
             {
                 _warmUps.Remove(warmUp);
             }
+
+            // If it failed while its caller was leaving, nobody else will look.
+            _ = warmUp.Done.Task.ContinueWith(
+                static task => task.Exception,
+                CancellationToken.None,
+                TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
+                TaskScheduler.Default);
         }
     }
 

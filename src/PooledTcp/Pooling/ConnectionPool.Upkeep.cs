@@ -27,7 +27,7 @@ internal sealed partial class ConnectionPool
     public bool TryMarkMaintenanceRequested() => Interlocked.Exchange(ref _maintenanceRequested, 1) == 0;
 
     /// <summary>Called before maintenance looks, so that a request made while it looks is queued again.</summary>
-    public void AcceptMaintenance() => Volatile.Write(ref _maintenanceRequested, 0);
+    public void AcceptMaintenance() => Interlocked.Exchange(ref _maintenanceRequested, 0);
 
     /// <summary>
     /// One look: the sweep if it is due, MinIdleConnections always. Returns when the next is due, or null when there is
@@ -157,6 +157,15 @@ internal sealed partial class ConnectionPool
         TimeSpan horizon = now + (2 * interval);
         connection.ExpiresSoon = LifetimeEnd(connection, settings) <= horizon
             || (connection.IsIdle && IdleEnd(connection, settings) <= horizon);
+    }
+
+    /// <summary>Under the gate: new settings may have moved every end, so until the next sweep each rent looks at the clock.</summary>
+    private void MarkAllForTheClock()
+    {
+        foreach (TcpConnection? connection in _table.Items)
+        {
+            connection?.ExpiresSoon = true;
+        }
     }
 
     private CloseReason? FindEviction(TcpConnection connection, PoolSettings settings, TimeSpan now)

@@ -121,9 +121,10 @@ internal sealed partial class ConnectionPool
 
             // Nobody wanted it after all.
             _idle.Settle(connection);
+            long version = connection.CurrentVersion;
             connection.PublishIdle();
             _idle.Push(connection);
-            RemoveIfOutdated(connection);
+            RemoveIfOutdated(connection, version);
         }
     }
 

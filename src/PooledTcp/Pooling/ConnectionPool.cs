@@ -128,7 +128,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner
             connection.IdleSince = Services.Clock.Coarse;
             if (connection.TryEndCompleted(version, LeaseWord.Idle))
             {
-                AfterPublish(connection);
+                AfterPublish(connection, version);
                 return;
             }
         }
@@ -268,6 +268,8 @@ internal sealed partial class ConnectionPool : ILeaseOwner
     {
         if (!connection.Transport.TryPark())
         {
+            // A fresh one: the server speaks first, and nobody listens. Dialing again for MinIdleConnections would not help.
+            _topUpFailed |= connection.Uses == 0;
             Remove(connection, CloseReason.ReturnedDirty);
             return;
         }
@@ -280,8 +282,9 @@ internal sealed partial class ConnectionPool : ILeaseOwner
         }
 
         _idle.Settle(connection);
+        long version = connection.CurrentVersion;
         connection.PublishIdle();
-        AfterPublish(connection);
+        AfterPublish(connection, version);
     }
 
     /// <summary>
@@ -303,7 +306,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner
     /// The second half of a return: the connection's word says idle already. Link it, then read what others may have
     /// published before they could see it.
     /// </summary>
-    private void AfterPublish(TcpConnection connection)
+    private void AfterPublish(TcpConnection connection, long version)
     {
         _idle.Push(connection);
         if ((_detour & Detour.ConcernsReturns) != Detour.None)
@@ -311,16 +314,17 @@ internal sealed partial class ConnectionPool : ILeaseOwner
             ServeFromIdle();
         }
 
-        RemoveIfOutdated(connection);
+        RemoveIfOutdated(connection, version);
     }
 
     /// <summary>
     /// Clear and a change of settings go round the idle connections once; one that was published a moment too late for
-    /// that is looked at here, after its publication.
+    /// that is looked at here, after its publication. Only that publication may be taken back: a later one is on its way
+    /// into the stack in another thread's hands, and closing it would give away the number that is about to be linked.
     /// </summary>
-    private void RemoveIfOutdated(TcpConnection connection)
+    private void RemoveIfOutdated(TcpConnection connection, long version)
     {
-        if (connection.Generation != _generation && connection.TryTake())
+        if (connection.Generation != _generation && connection.TryTakeBack(version))
         {
             Remove(connection, _generationReason);
         }

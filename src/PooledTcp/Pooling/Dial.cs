@@ -34,18 +34,24 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
     /// </summary>
     public void Execute() => _ = RunAsync();
 
-    /// <summary>Gives up: the pool closed or its generation moved on. Outside the gate, since cancelling runs callbacks.</summary>
-    public void Cancel()
-    {
-        try
+    /// <summary>
+    /// Gives up: the budget is used up, the pool closed, or its generation moved on. Cancelling runs callbacks of hooks and
+    /// connect callbacks, which may block or throw: not on the stack of whoever clears or disposes.
+    /// </summary>
+    public void Cancel() => ThreadPool.UnsafeQueueUserWorkItem(
+        static budget =>
         {
-            _budget.Cancel();
-        }
-        catch (ObjectDisposedException)
-        {
-            // It ended while we were coming.
-        }
-    }
+            try
+            {
+                budget.Cancel();
+            }
+            catch (Exception e) when (e is ObjectDisposedException or AggregateException)
+            {
+                // It ended while we were coming, or a callback threw: the dial is given up all the same.
+            }
+        },
+        _budget,
+        preferLocal: false);
 
     private async Task RunAsync()
     {
@@ -89,6 +95,7 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
             {
                 _stage = "in the handshake";
                 connection.Session = await HookLease.RunAsync(connection, handshake, cancellationToken).ConfigureAwait(false);
+                ThrowIfUnfit(transport);
             }
 
             connection.HandTo(pool);
@@ -98,6 +105,18 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
         {
             transport.Close();
             throw;
+        }
+    }
+
+    /// <summary>What the handshake left unread would be the first caller's reply.</summary>
+    private static void ThrowIfUnfit(Transport transport)
+    {
+        IdleVerdict verdict = transport.TryPark() ? transport.CheckIdle() : IdleVerdict.UnreadBytes;
+        if (verdict != IdleVerdict.Clean)
+        {
+            throw new InvalidOperationException(verdict == IdleVerdict.UnreadBytes
+                ? "The handshake hook returned before it had read everything the server sent."
+                : "The server closed the connection at the end of the handshake.");
         }
     }
 

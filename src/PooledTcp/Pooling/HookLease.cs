@@ -33,7 +33,9 @@ internal sealed class HookLease : ILeaseOwner
         T result;
         try
         {
-            Task<T> run = hook(new TcpLease(connection), cancellationToken).AsTask();
+            // On a thread of its own: a hook that blocks must not keep us past the budget.
+            TcpLease lease = new(connection);
+            Task<T> run = Task.Run(() => hook(lease, cancellationToken).AsTask(), CancellationToken.None);
             _ = run.ContinueWith(
                 static late => late.Exception, // observed, if we do not wait for the end of a hook that ignores its token
                 CancellationToken.None,

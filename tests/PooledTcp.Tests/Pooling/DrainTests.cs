@@ -63,7 +63,7 @@ public sealed class DrainTests
         pool.Maintain();
         FakeDial[] dials = await pool.Connector.NextAsync(2);
         Task drained = pool.Core.DrainAsync();
-        Assert.All(dials, static d => Assert.True(d.CancellationToken.IsCancellationRequested));
+        await PoolHarness.UntilAsync(() => dials.All(static d => d.CancellationToken.IsCancellationRequested));
         await drained.WaitAsync(PoolHarness.Hang);
         pool.Maintain();
         pool.AssertCounts(connecting: 0);
@@ -135,7 +135,7 @@ public sealed class DrainTests
 
         await Assert.ThrowsAsync<PoolClosedException>(() => queued);
         Assert.Contains("closed", (await Assert.ThrowsAsync<PoolClosedException>(() => last)).Message, StringComparison.Ordinal);
-        Assert.True(dial.CancellationToken.IsCancellationRequested);
+        await PoolHarness.UntilAsync(() => dial.CancellationToken.IsCancellationRequested);
         Assert.True(leased.IsClosed && idle.IsClosed);
         await Assert.ThrowsAsync<ConnectionFaultedException>(() => lease.ReceiveAsync(new byte[1]).AsTask());
         await Assert.ThrowsAsync<PoolClosedException>(() => pool.RentAsync());
