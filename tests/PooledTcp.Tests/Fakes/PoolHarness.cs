@@ -14,7 +14,7 @@ namespace PooledTcp.Tests.Fakes;
 internal sealed class PoolHarness : IAsyncDisposable
 {
     /// <summary>After this a test that waits for a signal has failed. Real time, and only ever reached by a defect.</summary>
-    public static readonly TimeSpan Hang = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan Hang = TimeSpan.FromSeconds(30);
 
     private readonly Maintenance _maintenance;
 
