@@ -24,6 +24,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
 {
     private readonly ConcurrentDictionary<string, TcpPool> _named = new(StringComparer.OrdinalIgnoreCase);
     private readonly ConcurrentDictionary<AdHocKey, AdHocEntry> _adHoc = new();
+    private readonly ConcurrentDictionary<ConnectionPool, AdHocKey> _adHocKeys = new();
     private readonly IReadOnlyDictionary<string, EndpointHooks> _hooks;
     private readonly Func<string, EndpointHooks, IConnector> _connectors;
     private readonly PoolServices _services;
@@ -89,8 +90,11 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
             return pool;
         }
 
-        _settings.GetEndpoint(endpoint); // throws
-        return _named[endpoint];
+        _settings.GetEndpoint(endpoint); // throws, unless a reload is adding it just now
+        lock (_gate)
+        {
+            return _named[endpoint];
+        }
     }
 
     /// <summary>The pool of an address under the default settings.</summary>
@@ -280,6 +284,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
             ConnectionPool pool = NewPool(key.ToString(), isAdHoc: true, _settings.ForAdHoc(key.Address));
             entry = new AdHocEntry(pool, new TcpPool(pool, () => GetOrAddAdHoc(key).Core));
             _adHoc[key] = entry;
+            _adHocKeys[pool] = key;
 
             // Asked for and never used, it must go away all the same.
             _services.Maintenance.Request(pool);
@@ -308,14 +313,10 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
 
     private void OnRetired(ConnectionPool pool)
     {
-        foreach ((AdHocKey key, AdHocEntry entry) in _adHoc)
+        // Unless the key has a successor already.
+        if (_adHocKeys.TryRemove(pool, out AdHocKey? key) && _adHoc.TryGetValue(key, out AdHocEntry? entry) && ReferenceEquals(entry.Core, pool))
         {
-            if (ReferenceEquals(entry.Core, pool))
-            {
-                // This pair and no other: the key may have a successor already.
-                _adHoc.TryRemove(new KeyValuePair<AdHocKey, AdHocEntry>(key, entry));
-                return;
-            }
+            _adHoc.TryRemove(new KeyValuePair<AdHocKey, AdHocEntry>(key, entry));
         }
     }
 

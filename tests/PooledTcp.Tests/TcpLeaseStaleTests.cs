@@ -230,9 +230,9 @@ public sealed class TcpLeaseStaleTests
         connection.BeginLease();
         long version = connection.CurrentVersion;
         connection.Complete(version);
-        Assert.True(connection.IsCleanlyCompleted(version));
-        Assert.True(connection.TryEndCompleted(version, LeaseWord.Idle));
-        Assert.False(connection.TryEndCompleted(version, LeaseWord.Idle));
+        Assert.True(connection.IsCleanlyCompleted(version, out long seen));
+        Assert.True(connection.TryEndCompleted(seen));
+        Assert.False(connection.TryEndCompleted(seen));
         Assert.False(connection.TryEndAny(version, out _));
         Assert.True(connection.TryTake());
         Assert.False(connection.TryTake());

@@ -10,7 +10,8 @@ namespace PooledTcp.Connections;
 /// bit  2     completed  the caller said the exchange ended; starting another operation withdraws it
 /// bit  3     receiving  a receive is in flight
 /// bit  4     sending    a send is in flight
-/// bits 8-63  version    one more at each lease, so 2^56 leases before a number comes again
+/// bits 5-15  operations how many began, so that a word that looks the same is the same
+/// bits 16-63 version    one more at each lease, so 2^48 leases before a number comes again
 /// </code>
 /// </remarks>
 internal static class LeaseWord
@@ -26,12 +27,19 @@ internal static class LeaseWord
     public const long Sending = 1 << 4;
     public const long InFlight = Receiving | Sending;
 
-    public const long VersionStep = 1 << 8;
+    private const long OperationStep = 1 << 5;
+    private const long OperationMask = VersionStep - OperationStep;
+
+    public const long VersionStep = 1 << 16;
     public const long VersionMask = ~(VersionStep - 1);
 
     public static long Phase(long word) => word & PhaseMask;
 
     public static long Version(long word) => word & VersionMask;
+
+    /// <summary>The word with one more operation begun: it takes a completion back, since the exchange has evidently not ended.</summary>
+    public static long Begin(long word, long operation) =>
+        (word & ~(OperationMask | Completed)) | ((word + OperationStep) & OperationMask) | operation;
 
     /// <summary>True when the word still belongs to the lease that was given <paramref name="version"/>.</summary>
     public static bool IsHeldBy(long word, long version) => (word & (VersionMask | PhaseMask)) == (version | Leased);

@@ -121,8 +121,7 @@ internal sealed partial class TcpConnection
                     : "A send is already in flight on this lease: one receive and one send may run at a time.");
             }
 
-            // An operation after Complete() takes the completion back: the exchange has evidently not ended.
-            long seen = Interlocked.CompareExchange(ref _word, (word | operation) & ~LeaseWord.Completed, word);
+            long seen = Interlocked.CompareExchange(ref _word, LeaseWord.Begin(word, operation), word);
             if (seen == word)
             {
                 return;

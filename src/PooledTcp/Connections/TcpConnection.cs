@@ -147,15 +147,11 @@ internal sealed partial class TcpConnection
     }
 
     /// <summary>
-    /// Leased, completed and without an operation in flight, to <paramref name="phase"/> (Idle or Pooled), in one swap.
-    /// False when an operation started since the caller looked: starting one withdraws Complete, so the word has changed
-    /// even if the operation is over again.
+    /// Leased to idle in one swap, from the very word that <see cref="IsCleanlyCompleted"/> saw. False when anything happened
+    /// to the lease since: the word counts operations, so one that began, ended and was completed again shows, too.
     /// </summary>
-    public bool TryEndCompleted(long version, long phase)
-    {
-        long expected = version | LeaseWord.Leased | LeaseWord.Completed;
-        return Interlocked.CompareExchange(ref _word, version | phase, expected) == expected;
-    }
+    public bool TryEndCompleted(long seen) =>
+        Interlocked.CompareExchange(ref _word, LeaseWord.Version(seen) | LeaseWord.Idle, seen) == seen;
 
     /// <summary>
     /// Leased to pooled whatever its flags, for a return that will not go idle. False when the lease had ended already.
@@ -181,8 +177,11 @@ internal sealed partial class TcpConnection
     }
 
     /// <summary>True while the lease that was given <paramref name="version"/> is running, completed and without operations in flight.</summary>
-    public bool IsCleanlyCompleted(long version) =>
-        Volatile.Read(ref _word) == (version | LeaseWord.Leased | LeaseWord.Completed);
+    public bool IsCleanlyCompleted(long version, out long seen)
+    {
+        seen = Volatile.Read(ref _word);
+        return LeaseWord.IsHeldBy(seen, version) && (seen & (LeaseWord.Completed | LeaseWord.InFlight)) == LeaseWord.Completed;
+    }
 
     /// <summary>
     /// Pooled to idle. A full fence: what the publisher reads next (waiters, generation) is read after others can see the

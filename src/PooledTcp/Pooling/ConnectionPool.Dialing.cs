@@ -90,6 +90,9 @@ internal sealed partial class ConnectionPool
         Dial? dials;
         List<WarmUp>? warm = null;
         bool cancelled;
+
+        // Before the gate: a fake clock may run due timers at any reading, the one that expires this very waiter among them.
+        TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
             // Given up by Clear, by new settings or by the shutdown: its waiter, if it has one, gets another dial.
@@ -99,7 +102,7 @@ internal sealed partial class ConnectionPool
             if (!cancelled)
             {
                 _lastConnectError = exception;
-                _lastConnectErrorAt = Services.Clock.Read();
+                _lastConnectErrorAt = now;
                 _dialsFailed++;
                 _topUpFailed = true;
                 if (dial.IsInherited)

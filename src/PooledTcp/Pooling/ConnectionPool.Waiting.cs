@@ -22,7 +22,8 @@ internal sealed partial class ConnectionPool
         }
 
         TimeSpan limit = timeout ?? _settings.RentTimeout;
-        TimeSpan deadline = limit == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : Services.Clock.Read() + limit;
+        TimeSpan now = Services.Clock.Read();
+        TimeSpan deadline = limit == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : now + limit;
         while (true)
         {
             Exception? refusal = null;
@@ -54,7 +55,7 @@ internal sealed partial class ConnectionPool
                     waiter.Prepare(this, limit, deadline, cancellationToken);
                     _waiters.Enqueue(waiter);
                     RefreshDetour();
-                    ArmDeadlineTimer(deadline);
+                    ArmDeadlineTimer(deadline, now);
                 }
             }
 
@@ -202,7 +203,7 @@ internal sealed partial class ConnectionPool
     }
 
     /// <summary>Under the gate.</summary>
-    private void ArmDeadlineTimer(TimeSpan deadline)
+    private void ArmDeadlineTimer(TimeSpan deadline, TimeSpan now)
     {
         if (deadline >= _deadlineTimerDue)
         {
@@ -213,7 +214,7 @@ internal sealed partial class ConnectionPool
         _deadlineTimer ??= CreateDeadlineTimer();
 
         // Timers count whole milliseconds and may fire a little early: round up, so that the callback finds someone.
-        double due = Math.Ceiling((deadline - Services.Clock.Read()).TotalMilliseconds);
+        double due = Math.Ceiling((deadline - now).TotalMilliseconds);
         _deadlineTimer.Change(TimeSpan.FromMilliseconds(Math.Clamp(due, 0, int.MaxValue)), Timeout.InfiniteTimeSpan);
     }
 
@@ -246,7 +247,7 @@ internal sealed partial class ConnectionPool
             }
 
             _deadlineTimerDue = TimeSpan.MaxValue;
-            ArmDeadlineTimer(_waiters.EarliestDeadline());
+            ArmDeadlineTimer(_waiters.EarliestDeadline(), now);
             dials = PlanDials();
         }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Shutdown;
@@ -27,12 +28,16 @@ namespace PooledTcp.Pooling;
 /// none can be negative.
 /// </para>
 /// </remarks>
+[SuppressMessage("Design", "CA1001", Justification = "_closed has no timer and no handle: nothing of it needs disposing.")]
 internal sealed partial class ConnectionPool : ILeaseOwner
 {
     private readonly Lock _gate = new();
     private readonly ConnectionTable _table = new();
     private readonly IdleStore _idle;
     private readonly WaiterQueue _waiters = new();
+
+    /// <summary>Fires when the pool closes, for hooks that are running.</summary>
+    private readonly CancellationTokenSource _closed = new();
 
     // Written under the gate, read without it by the warm path.
     private volatile PoolSettings _settings;
@@ -119,14 +124,14 @@ internal sealed partial class ConnectionPool : ILeaseOwner
     {
         // The common return: complete, clean, nothing to release, nobody waiting. The swap loses to any operation that
         // started meanwhile (it withdraws the completion) and to a second dispose; only reads and IdleSince come before it.
-        if (connection.IsCleanlyCompleted(version)
+        if (connection.IsCleanlyCompleted(version, out long seen)
             && connection.ReturnsPlainly
             && _detour == Detour.None
             && Hooks.Reset is null
             && FindReturnFault(connection, version) is null)
         {
             connection.IdleSince = Services.Clock.Coarse;
-            if (connection.TryEndCompleted(version, LeaseWord.Idle))
+            if (connection.TryEndCompleted(seen))
             {
                 AfterPublish(connection, version);
                 return;
@@ -233,9 +238,11 @@ internal sealed partial class ConnectionPool : ILeaseOwner
     /// <summary>Runs the reset hook before the connection goes idle. It counts as used meanwhile, and the caller does not wait.</summary>
     private async Task ResetAsync(TcpConnection connection, Func<TcpLease, CancellationToken, ValueTask> reset)
     {
+        TimeSpan timeout = _settings.ConnectTimeout;
         try
         {
-            using CancellationTokenSource budget = new(_settings.ConnectTimeout, Services.Clock.Time);
+            using CancellationTokenSource budget = new(timeout, Services.Clock.Time);
+            using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(budget.Token, _closed.Token);
             await HookLease.RunAsync<object?>(
                 connection,
                 async (lease, token) =>
@@ -243,7 +250,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner
                     await reset(lease, token).ConfigureAwait(false);
                     return null;
                 },
-                budget.Token).ConfigureAwait(false);
+                end.Token).ConfigureAwait(false);
             connection.HandTo(this);
         }
         catch (Exception e)
@@ -255,7 +262,11 @@ internal sealed partial class ConnectionPool : ILeaseOwner
                 return;
             }
 
-            PoolLog.ResetFailed(Services.Logger, e, Name, connection.Id);
+            PoolLog.ResetFailed(
+                Services.Logger,
+                e is OperationCanceledException ? new TimeoutException($"The reset hook took longer than ConnectTimeout ({timeout.TotalSeconds:0.###} s).", e) : e,
+                Name,
+                connection.Id);
             Remove(connection, CloseReason.HealthCheckFailed);
             return;
         }

@@ -28,6 +28,8 @@ internal sealed class FakeConnector : IConnector
     /// <summary>The most dials that ever ran at one time.</summary>
     public int MostRunning => Volatile.Read(ref _mostRunning);
 
+    public int Running => Volatile.Read(ref _running);
+
     public int Opened => _transports.Count;
 
     public int ClosedCount => _transports.Count(static t => t.IsClosed);

@@ -16,7 +16,7 @@ namespace PooledTcp.Tests.Fakes;
 internal sealed class PoolHarness : IAsyncDisposable
 {
     /// <summary>After this a test that waits for a signal has failed. Real time, and only ever reached by a defect.</summary>
-    public static readonly TimeSpan Hang = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan Hang = TimeSpan.FromSeconds(30);
 
     private readonly Maintenance _maintenance;
 
@@ -147,17 +147,22 @@ internal sealed class PoolHarness : IAsyncDisposable
     }
 
     /// <summary>Waits, without a clock, for something that other threads are about to do.</summary>
-    public static async Task UntilAsync(Func<bool> condition)
+    public static async Task UntilAsync(Func<bool> condition, Func<string>? describe = null)
     {
         long start = TimeProvider.System.GetTimestamp();
         while (!condition())
         {
-            Assert.True(TimeProvider.System.GetElapsedTime(start) < Hang, "The awaited state never came.");
+            if (TimeProvider.System.GetElapsedTime(start) > Hang)
+            {
+                Assert.Fail($"The awaited state never came. {describe?.Invoke()}");
+            }
+
             await Task.Yield();
         }
     }
 
-    public Task UntilAsync(Func<TcpPoolSnapshot, bool> condition) => UntilAsync(() => condition(Now));
+    public Task UntilAsync(Func<TcpPoolSnapshot, bool> condition) =>
+        UntilAsync(() => condition(Now), () => $"Live {Connector.Live}, {Now} {string.Join(';', MaintenanceErrors)} running {Connector.Running} dials {Connector.Dials}");
 
     /// <summary>The counts name every live connection once. Only where nothing is on its way.</summary>
     public void AssertCounts(int? idle = null, int? used = null, int? connecting = null, int? waiting = null)
@@ -171,6 +176,9 @@ internal sealed class PoolHarness : IAsyncDisposable
         Assert.Equal(connecting ?? now.Connecting, now.Connecting);
         Assert.Equal(waiting ?? now.Waiting, now.Waiting);
     }
+
+    /// <summary>The background comes to its end, so that numbers can be read one after the other.</summary>
+    public ValueTask StopMaintenanceAsync() => _maintenance.DisposeAsync();
 
     /// <summary>An interrupted lease holds its place, but no socket, until it is returned.</summary>
     public void AssertAfterInterrupt(int used)

@@ -110,7 +110,10 @@ public sealed class ClearTests
         FakeTransport[] opened = [.. pool.Connector.Transports];
         await opened[0].Closed.WaitAsync(PoolHarness.Hang, TestContext.Current.CancellationToken);
         Assert.False(opened[1].IsClosed);
-        Assert.Equal(1, pool.Now.ClosedByReason["cleared"]);
+
+        // Its end is a close if the dial was over first, a dial given up if the cancellation was; never a failed dial.
+        Assert.Equal(pool.Now.Created - 1, pool.Now.ClosedByReason.GetValueOrDefault("cleared"));
+        Assert.Equal(0, pool.Now.DialsFailed);
         PoolHarness.Return(lease);
         await pool.UntilAsync(static now => now.Closing == 0);
         pool.AssertCounts(idle: 1, used: 0);

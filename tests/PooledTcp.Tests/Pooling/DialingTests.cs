@@ -277,6 +277,23 @@ public sealed class DialingTests
     }
 
     [Fact]
+    public async Task A_clock_that_runs_due_timers_while_it_is_read_breaks_no_books()
+    {
+        await using PoolHarness pool = new();
+        Task<TcpLease> rent = pool.RentAsync();
+        FakeDial dial = await pool.Connector.NextAsync();
+        pool.Time.OnReading = () =>
+        {
+            pool.Time.OnReading = null;
+            pool.Time.Advance(TimeSpan.FromSeconds(5));
+        };
+        dial.Fail();
+        await Assert.ThrowsAsync<RentTimeoutException>(() => rent);
+        await pool.UntilAsync(static now => now.Connecting == 0);
+        await pool.DialAsync();
+    }
+
+    [Fact]
     public async Task A_clock_that_fails_leaks_no_slot()
     {
         await using PoolHarness pool = new(PoolHarness.Settings(max: 1));

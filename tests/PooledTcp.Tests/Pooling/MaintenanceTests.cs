@@ -66,6 +66,7 @@ public sealed class MaintenanceTests
         }
 
         await pool.UntilAsync(static now => now is { Idle: 5, Connecting: 0, Closing: 0 });
+        await pool.StopMaintenanceAsync();
         pool.AssertCounts(idle: 5);
     }
 

@@ -11,9 +11,19 @@ public sealed class SnapshotTests
     {
         await using PoolHarness pool = new(PoolHarness.Settings(max: 3, connecting: 2));
         pool.AssertCounts(idle: 0, used: 0, connecting: 0, waiting: 0);
-        Task<TcpLease>[] rents = [.. Enumerable.Range(0, 4).Select(_ => pool.RentAsync())];
-        pool.AssertCounts(idle: 0, used: 0, connecting: 2, waiting: 4);
-        FakeDial[] dials = await pool.Connector.NextAsync(2);
+        Task<TcpLease>[] rents = new Task<TcpLease>[4];
+        FakeDial[] dials = new FakeDial[2];
+        for (int i = 0; i < rents.Length; i++)
+        {
+            rents[i] = pool.RentAsync();
+            pool.AssertCounts(idle: 0, used: 0, connecting: Math.Min(i + 1, 2), waiting: i + 1);
+            if (i < dials.Length)
+            {
+                // One by one: dials that are launched together start in any order.
+                dials[i] = await pool.Connector.NextAsync();
+            }
+        }
+
         FakeTransport first = dials[0].Open();
         TcpLease lease = await rents[0];
         pool.AssertCounts(used: 1, connecting: 2, waiting: 3);

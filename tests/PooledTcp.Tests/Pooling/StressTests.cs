@@ -68,8 +68,12 @@ public sealed class StressTests
         await stop.CancelAsync();
         await clock.WaitAsync(PoolHarness.Hang);
 
-        // Dials that were left behind end by themselves.
+        await pool.StopMaintenanceAsync();
+
+        // Dials that were left behind end by themselves, and connects that succeeded after their dial was given up are
+        // closed a moment later.
         await pool.UntilAsync(static now => now is { Connecting: 0, Closing: 0, Used: 0, Waiting: 0 });
+        await pool.UntilAsync(now => pool.Connector.Live == now.Created - now.Closed);
         pool.AssertCounts(used: 0, connecting: 0, waiting: 0);
         TcpPoolSnapshot now = pool.Now;
         Assert.Equal(books.Lent, books.Returned);

@@ -54,32 +54,28 @@ public sealed class WarmPathTests
     [Fact]
     public async Task A_warm_rent_and_return_take_no_lock()
     {
-        // The gate is held for the whole test: the clock of a failing dial is read under it, and that reading is stopped.
+        // The gate is held for the whole test: the error of a failed dial is told under it, and the telling is stopped.
         await using PoolHarness pool = await WarmAsync(idleSlots: 1, max: 2);
-        TcpLease held = await pool.RentAsync();
+        TcpLease warm = await pool.RentAsync();
         pool.Connector.Automatic = null;
         Task<TcpLease> failing = pool.RentAsync();
-        FakeDial dial = await pool.Connector.NextAsync();
-        PoolHarness.Return(held);
-        TcpLease served = await failing;
-        PoolHarness.Return(served);
-
         using ManualResetEventSlim release = new();
-        TaskCompletionSource holding = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        pool.Time.OnReading = () =>
-        {
-            holding.TrySetResult();
-            release.Wait(PoolHarness.Hang);
-        };
-        dial.Fail();
-        await holding.Task.WaitAsync(PoolHarness.Hang);
+        StoppingException stopping = new(release);
+        (await pool.Connector.NextAsync()).Fail(stopping);
+        await stopping.Reached.WaitAsync(PoolHarness.Hang);
         Task<TcpPoolSnapshot> blocked = Task.Run(pool.Pool.GetSnapshot);
-        await Task.Run(() => RentAndReturn(pool.Pool, Rounds)).WaitAsync(PoolHarness.Hang);
-        Assert.False(blocked.IsCompleted);
 
-        pool.Time.OnReading = null;
+        await Task.Run(() =>
+        {
+            PoolHarness.Return(warm);
+            RentAndReturn(pool.Pool, Rounds);
+        }).WaitAsync(PoolHarness.Hang);
+        Assert.False(blocked.IsCompleted);
+        Assert.False(failing.IsCompleted);
+
         release.Set();
         await blocked.WaitAsync(PoolHarness.Hang);
+        await Assert.ThrowsAsync<EndpointUnavailableException>(() => failing);
     }
 
     [Fact]
@@ -134,6 +130,24 @@ public sealed class WarmPathTests
             _ = lease.ReceiveAsync(buffer).Result;
             lease.Complete();
             lease.Dispose();
+        }
+    }
+
+    /// <summary>Stops whoever asks for its message.</summary>
+    private sealed class StoppingException(ManualResetEventSlim release) : Exception
+    {
+        private readonly TaskCompletionSource _reached = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task Reached => _reached.Task;
+
+        public override string Message
+        {
+            get
+            {
+                _reached.TrySetResult();
+                release.Wait(PoolHarness.Hang);
+                return "stopped";
+            }
         }
     }
 }
