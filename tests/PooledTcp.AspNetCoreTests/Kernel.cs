@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Runtime.CompilerServices;
 using Xunit;
 
 namespace PooledTcp.AspNetCoreTests;
@@ -36,16 +37,20 @@ internal sealed record Kernel(int ClientTimeWait, int ServerTimeWait, int Server
         return view;
     }
 
-    /// <summary>The view once it is as expected, or what it still is after five seconds.</summary>
-    public static async Task ExpectAsync(IPEndPoint server, Kernel expected)
+    /// <summary>Waits, five seconds at most, until the view is as expected.</summary>
+    public static Task ExpectAsync(IPEndPoint server, Kernel expected) => ExpectAsync(server, view => view == expected, expected.ToString());
+
+    public static async Task ExpectAsync(
+        IPEndPoint server, Func<Kernel, bool> expected, [CallerArgumentExpression(nameof(expected))] string text = "")
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Reads /proc/net/tcp.");
-        for (var tries = 0; tries < 250 && Read(server) != expected; tries++)
+        for (var tries = 0; tries < 250 && !expected(Read(server)); tries++)
         {
             await Task.Delay(20, TestContext.Current.CancellationToken);
         }
 
-        Assert.Equal(expected, Read(server));
+        var view = Read(server);
+        Assert.True(expected(view), $"expected {text}, and it is {view}");
     }
 
     private static int Port(string address) => Hex(address[(address.LastIndexOf(':') + 1)..]);

@@ -44,6 +44,7 @@ internal sealed class PolicyConnection : IDuplexPipe, IClosePolicyFeature
     public void CloseFirst()
     {
         _closeFirst = true;
+        LinuxTcp.TryHoldLastSegment(_socket);
         EndInput(CloseCause.Requested);
     }
 
@@ -78,6 +79,11 @@ internal sealed class PolicyConnection : IDuplexPipe, IClosePolicyFeature
     /// <summary>Runs what sends the very last bytes, for no longer than they may take. It is left behind when it takes longer.</summary>
     public async Task SendLastAsync(Func<Task> send)
     {
+        if (ClosesFirst == ClosingSide.Server)
+        {
+            LinuxTcp.TryHoldLastSegment(_socket);
+        }
+
         try
         {
             await send().WaitAsync(_settings.FlushTimeout, _time).ConfigureAwait(false);
@@ -143,7 +149,7 @@ internal sealed class PolicyConnection : IDuplexPipe, IClosePolicyFeature
                 return CloseMethod.Passive;
             }
 
-            if (_settings.AllowQuietClose && QuietClose.TryPrepare(_socket))
+            if (_settings.AllowQuietClose && LinuxTcp.TryCloseQuietly(_socket))
             {
                 return CloseMethod.Quiet;
             }
@@ -160,7 +166,7 @@ internal sealed class PolicyConnection : IDuplexPipe, IClosePolicyFeature
             return CloseMethod.Graceful;
         }
 
-        return _settings.AllowQuietClose && QuietClose.TryPrepare(_socket) ? CloseMethod.Quiet : CloseMethod.Orphaned;
+        return _settings.AllowQuietClose && LinuxTcp.TryCloseQuietly(_socket) ? CloseMethod.Quiet : CloseMethod.Orphaned;
     }
 
     private async Task<bool> DrainAsync(TimeSpan timeout)
