@@ -15,10 +15,8 @@ internal sealed record Kernel(int ClientTimeWait, int ServerTimeWait, int Server
     public static Kernel Read(IPEndPoint server)
     {
         var view = new Kernel(0, 0, 0, 0);
-        foreach (var line in File.ReadLines("/proc/net/tcp").Skip(1))
+        foreach (var (local, remote, state) in Entries())
         {
-            var fields = line.Split(' ', 5, StringSplitOptions.RemoveEmptyEntries);
-            var (local, remote, state) = (Port(fields[1]), Port(fields[2]), Hex(fields[3]));
             if (state != Listen && local == server.Port)
             {
                 view = state switch
@@ -37,6 +35,22 @@ internal sealed record Kernel(int ClientTimeWait, int ServerTimeWait, int Server
         return view;
     }
 
+    /// <summary>
+    /// A port nobody uses, below those that clients are given: a client's TIME_WAIT on a later server's port would be
+    /// counted as that server's.
+    /// </summary>
+    public static int FreePort()
+    {
+        while (true)
+        {
+            var port = Random.Shared.Next(10_000, 32_768);
+            if (!OperatingSystem.IsLinux() || !Entries().Any(entry => entry.Local == port || entry.Remote == port))
+            {
+                return port;
+            }
+        }
+    }
+
     /// <summary>Waits, five seconds at most, until the view is as expected.</summary>
     public static Task ExpectAsync(IPEndPoint server, Kernel expected) => ExpectAsync(server, view => view == expected, expected.ToString());
 
@@ -52,6 +66,11 @@ internal sealed record Kernel(int ClientTimeWait, int ServerTimeWait, int Server
         var view = Read(server);
         Assert.True(expected(view), $"expected {text}, and it is {view}");
     }
+
+    private static IEnumerable<(int Local, int Remote, int State)> Entries() =>
+        from line in File.ReadLines("/proc/net/tcp").Skip(1)
+        let fields = line.Split(' ', 5, StringSplitOptions.RemoveEmptyEntries)
+        select (Port(fields[1]), Port(fields[2]), Hex(fields[3]));
 
     private static int Port(string address) => Hex(address[(address.LastIndexOf(':') + 1)..]);
 

@@ -67,7 +67,7 @@ internal sealed class Server : IAsyncDisposable
         {
             if (unixPath is null)
             {
-                options.Listen(IPAddress.Loopback, 0, Listen);
+                options.Listen(IPAddress.Loopback, Kernel.FreePort(), Listen);
             }
             else
             {
