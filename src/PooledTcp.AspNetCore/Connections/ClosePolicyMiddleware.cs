@@ -1,0 +1,49 @@
+using System.Buffers;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.Logging;
+using PooledTcp.AspNetCore.Configuration;
+
+namespace PooledTcp.AspNetCore.Connections;
+
+/// <summary>The outermost layer of an endpoint: whoever is inside gets a transport that does not close the socket by itself.</summary>
+internal sealed class ClosePolicyMiddleware(
+    ClosePolicySettings settings, long? maxWriteBufferSize, TimeProvider time, ILogger logger)
+{
+    public async Task OnConnectionAsync(ConnectionContext context, ConnectionDelegate next)
+    {
+        if (context.Features.Get<IClosePolicyFeature>() is not null || context.Features.Get<ISslStreamFeature>() is not null)
+        {
+            throw new InvalidOperationException(
+                $"{nameof(ClosePolicyListenOptionsExtensions.UseClosePolicy)} must be called once per endpoint, and before UseHttps: it owns the socket.");
+        }
+
+        var socket = context.Features.Get<IConnectionSocketFeature>()?.Socket
+            ?? throw new InvalidOperationException(
+                $"{nameof(ClosePolicyListenOptionsExtensions.UseClosePolicy)} needs Kestrel's sockets transport; this connection has no socket.");
+
+        var original = context.Transport;
+        var pool = context.Features.Get<IMemoryPoolFeature>()?.MemoryPool ?? MemoryPool<byte>.Shared;
+        var connection = new PolicyConnection(context, socket, settings, new OutputPump(socket, pool, maxWriteBufferSize, time), time, logger);
+        context.Features.Set<IClosePolicyFeature>(connection);
+        context.Transport = connection;
+        connection.Start();
+        try
+        {
+            await next(context).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            connection.HandlerFailed(e);
+            throw;
+        }
+        finally
+        {
+            await connection.CloseAsync().ConfigureAwait(false);
+            // Kestrel completes its own transport next, and disposes the socket with it.
+            context.Transport = original;
+        }
+    }
+}

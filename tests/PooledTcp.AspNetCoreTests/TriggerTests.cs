@@ -1,0 +1,229 @@
+using System.Diagnostics;
+using System.Text;
+using Microsoft.Extensions.Time.Testing;
+using PooledTcp.AspNetCore;
+using Xunit;
+
+namespace PooledTcp.AspNetCoreTests;
+
+/// <summary>What makes a connection close while its handler waits for the client.</summary>
+public sealed class TriggerTests
+{
+    private static readonly TimeSpan Idle = TimeSpan.FromSeconds(75);
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task An_idle_connection_is_closed_by_the_server()
+    {
+        var time = new FakeTimeProvider();
+        await using var server = await Server.StartAsync(Server.EchoLinesAsync, time: time);
+        using (var client = await Client.ConnectAsync(server))
+        {
+            await client.SendAsync("hello\n");
+            await client.ExpectAsync("hello\n");
+            var end = client.ReadToEndAsync();
+            var start = time.GetUtcNow();
+            while (!end.IsCompleted)
+            {
+                time.Advance(TimeSpan.FromSeconds(1));
+                await Task.Delay(2, Cancellation);
+            }
+
+            Assert.Equal("", await end);
+            // The fake clock runs on while the real connection closes.
+            Assert.InRange(time.GetUtcNow() - start, Idle, Idle + TimeSpan.FromSeconds(60));
+        }
+
+        await Kernel.ExpectAsync(server.EndPoint, new(0, 1, 0, 0));
+        Assert.EndsWith("closed: Idle, Graceful.", Assert.Single(server.Logged.Closes), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Neither_a_working_handler_nor_one_that_sends_is_idle()
+    {
+        var time = new FakeTimeProvider();
+        var mayGoOn = new SemaphoreSlim(0);
+        await using var server = await Server.StartAsync(
+            async connection =>
+            {
+                var reading = connection.Transport.Input.ReadAsync(Cancellation).AsTask();
+                for (var tick = 0; tick < 3; tick++)
+                {
+                    await mayGoOn.WaitAsync(Cancellation);
+                    await Server.SayAsync(connection, "tick\n");
+                }
+
+                var read = await reading;
+                Assert.False(read.IsCompleted);
+                connection.Transport.Input.AdvanceTo(read.Buffer.End);
+                // Works, and does not read.
+                await mayGoOn.WaitAsync(Cancellation);
+                await Server.SayAsync(connection, "done\n");
+            },
+            time: time);
+        using var client = await Client.ConnectAsync(server);
+        for (var tick = 0; tick < 3; tick++)
+        {
+            time.Advance(Idle * 0.9);
+            mayGoOn.Release();
+            await client.ExpectAsync("tick\n");
+            // The stamp is set after the send that we have just seen.
+            await Task.Delay(50, Cancellation);
+        }
+
+        await client.SendAsync("go\n");
+        await Task.Delay(50, Cancellation);
+        time.Advance(Idle * 3);
+        mayGoOn.Release();
+
+        Assert.Equal("done\n", await client.ReadToEndAsync());
+        client.Dispose();
+        await ClosingTests.WaitForCloseAsync(server);
+        Assert.EndsWith("closed: HandlerReturned, Graceful.", Assert.Single(server.Logged.Closes), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(ClosingSide.Server)]
+    [InlineData(ClosingSide.Client)]
+    public async Task A_stop_closes_1000_connections_in_order(ClosingSide side)
+    {
+        const int Count = 1_000;
+        await using var server = await Server.StartAsync(
+            Server.EchoLinesAsync,
+            options =>
+            {
+                options.ClosesFirst = side;
+                options.ClientCloseTimeout = TimeSpan.FromSeconds(1);
+            });
+        var clients = new List<Client>();
+        for (var i = 0; i < Count; i++)
+        {
+            var client = await Client.ConnectAsync(server);
+            clients.Add(client);
+            await client.SendAsync("hello\n");
+            await client.ExpectAsync("hello\n");
+        }
+
+        var ends = clients.Select(async client =>
+        {
+            var rest = await client.ReadToEndAsync();
+            client.Dispose();
+            return rest;
+        }).ToArray();
+        var start = Stopwatch.GetTimestamp();
+        await server.StopAsync();
+        var took = Stopwatch.GetElapsedTime(start);
+
+        // A reset would have thrown.
+        Assert.All(await Task.WhenAll(ends), Assert.Empty);
+        Assert.InRange(took, TimeSpan.Zero, TimeSpan.FromSeconds(10));
+        if (side == ClosingSide.Server)
+        {
+            await Kernel.ExpectAsync(server.EndPoint, new(0, Count, 0, 0));
+        }
+        else
+        {
+            // These clients wait for the server, so after a second it closes quietly. Kestrel's close is a Shutdown and a
+            // Dispose, though, and when a thousand close at once the FIN of a client comes between the two now and then.
+            await Kernel.ExpectAsync(server.EndPoint, kernel => kernel is { ClientTimeWait: 0, ServerFinWait2: 0, Live: 0, ServerTimeWait: < Count / 4 });
+            Assert.All(server.Logged.Closes, text => Assert.EndsWith(", Quiet.", text, StringComparison.Ordinal));
+        }
+
+        Assert.Equal(Count, server.Logged.Closes.Count());
+        Assert.All(server.Logged.Closes, text => Assert.Contains("closed: Stopping, ", text, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_stop_lets_the_handler_finish_what_it_has()
+    {
+        var started = new TaskCompletionSource();
+        var mayAnswer = new TaskCompletionSource();
+        await using var server = await Server.StartAsync(async connection =>
+        {
+            var input = connection.Transport.Input;
+            var seen = new StringBuilder();
+            while (true)
+            {
+                var read = await input.ReadAsync(Cancellation);
+                seen.Append(Encoding.ASCII.GetString(read.Buffer));
+                input.AdvanceTo(read.Buffer.End);
+                if (started.TrySetResult())
+                {
+                    await mayAnswer.Task.WaitAsync(Cancellation);
+                }
+
+                if (read.IsCompleted)
+                {
+                    await Server.SayAsync(connection, $"all I got: {seen}");
+                    return;
+                }
+            }
+        });
+        using var client = await Client.ConnectAsync(server);
+        await client.SendAsync("first ");
+        await started.Task.WaitAsync(Cancellation);
+        // Arrives while the handler is busy, before the stop.
+        await client.SendAsync("second");
+        await Task.Delay(100, Cancellation);
+
+        var stop = server.StopAsync();
+        Assert.False(stop.IsCompleted);
+        mayAnswer.SetResult();
+
+        Assert.Equal("all I got: first second", await client.ReadToEndAsync());
+        client.Dispose();
+        await stop;
+        await Kernel.ExpectAsync(server.EndPoint, new(0, 1, 0, 0));
+    }
+
+    [Fact]
+    public async Task An_examined_half_line_is_handed_over_again_at_the_end()
+    {
+        var ends = new TaskCompletionSource<string>();
+        await using var server = await Server.StartAsync(async connection =>
+        {
+            var input = connection.Transport.Input;
+            var read = await input.ReadAsync(Cancellation);
+            input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+            connection.Features.Get<IClosePolicyFeature>()!.CloseFirst();
+            Assert.True(input.TryRead(out read) && read.IsCompleted && !read.IsCanceled);
+            input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+            // And again, however often it asks.
+            read = await input.ReadAsync(Cancellation);
+            Assert.True(read.IsCompleted && !read.IsCanceled);
+            ends.SetResult(Encoding.ASCII.GetString(read.Buffer));
+            input.AdvanceTo(read.Buffer.End);
+            await input.CompleteAsync();
+            await Assert.ThrowsAsync<InvalidOperationException>(async () => await input.ReadAsync(Cancellation));
+        });
+        using var client = await Client.ConnectAsync(server);
+        await client.SendAsync("half a li");
+
+        Assert.Equal("half a li", await ends.Task.WaitAsync(Cancellation));
+        Assert.Equal("", await client.ReadToEndAsync());
+    }
+
+    [Fact]
+    public async Task A_handlers_own_cancellation_is_not_the_end()
+    {
+        await using var server = await Server.StartAsync(async connection =>
+        {
+            var input = connection.Transport.Input;
+            Assert.False(input.TryRead(out _));
+            input.CancelPendingRead();
+            var read = await input.ReadAsync(Cancellation);
+            Assert.True(read.IsCanceled && !read.IsCompleted);
+            input.AdvanceTo(read.Buffer.End);
+            using var cancelled = new CancellationTokenSource(TimeSpan.FromMilliseconds(20));
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await input.ReadAsync(cancelled.Token));
+            await Server.SayAsync(connection, "ready\n");
+            await Server.EchoLinesAsync(connection);
+        });
+        using var client = await Client.ConnectAsync(server);
+        await client.ExpectAsync("ready\n");
+        await client.SendAsync("QUIT\n");
+
+        Assert.Equal("BYE\n", await client.ReadToEndAsync());
+    }
+}
