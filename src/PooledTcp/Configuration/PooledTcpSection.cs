@@ -12,7 +12,10 @@ internal sealed class PooledTcpSection(IConfigurationSection section) : IConfigu
     private const string MaxClosing = nameof(PooledTcpOptions.MaxClosing);
     private const string Defaults = nameof(PooledTcpOptions.Defaults);
     private const string Endpoints = nameof(PooledTcpOptions.Endpoints);
-    private static readonly string[] Known = [MaxClosing, Defaults, Endpoints];
+    /// <summary>The server half (PooledTcp.AspNetCore) reads its own part of the same section.</summary>
+    private const string Server = "Server";
+
+    private static readonly string[] Known = [MaxClosing, Defaults, Endpoints, Server];
 
     public string Path => section.Path;
 

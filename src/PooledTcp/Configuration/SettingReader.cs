@@ -8,7 +8,7 @@ namespace PooledTcp.Configuration;
 /// Reads one setting through the source-generated configuration binder. A value that is no value of its type becomes a
 /// fault with its full path, and the setting stays what it was.
 /// </summary>
-internal readonly struct SettingReader(IConfigurationSection section, List<string> faults)
+internal readonly partial struct SettingReader(IConfigurationSection section, List<string> faults)
 {
     public IConfigurationSection Section => section;
 
@@ -46,9 +46,6 @@ internal readonly struct SettingReader(IConfigurationSection section, List<strin
 
     public SslProtocols Protocols(SslProtocols current) =>
         Read(current, "one of None, Tls12, Tls13 or \"Tls12, Tls13\"", static s => s.Get<SslProtocols>());
-
-    public ClosesFirst Side(ClosesFirst current) =>
-        Read(current, "one of Auto, Server, Client", static s => s.Get<ClosesFirst>());
 
     public TimeSpan TimeOrInfinite(TimeSpan current) =>
         string.Equals(section.Value, "Infinite", StringComparison.OrdinalIgnoreCase) ? Timeout.InfiniteTimeSpan : Time(current);

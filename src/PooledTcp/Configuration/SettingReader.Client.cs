@@ -1,0 +1,10 @@
+using Microsoft.Extensions.Configuration;
+
+namespace PooledTcp.Configuration;
+
+/// <summary>What only the client's settings need; the server half compiles the rest of this reader, too.</summary>
+internal readonly partial struct SettingReader
+{
+    public ClosesFirst Side(ClosesFirst current) =>
+        Read(current, "one of Auto, Server, Client", static s => s.Get<ClosesFirst>());
+}
