@@ -95,6 +95,9 @@ public sealed class TriggerTests
             {
                 options.ClosesFirst = side;
                 options.ClientCloseTimeout = TimeSpan.FromSeconds(1);
+
+                // Whether a thousand clients answer within the default 2 s is a matter of the machine.
+                options.DrainTimeout = TimeSpan.FromMinutes(1);
             });
         var clients = new List<Client>();
         for (var i = 0; i < Count; i++)
@@ -117,7 +120,7 @@ public sealed class TriggerTests
 
         // A reset would have thrown.
         Assert.All(await Task.WhenAll(ends), Assert.Empty);
-        Assert.InRange(took, TimeSpan.Zero, TimeSpan.FromSeconds(10));
+        Assert.InRange(took, TimeSpan.Zero, TimeSpan.FromSeconds(30));
         if (side == ClosingSide.Server)
         {
             await Kernel.ExpectAsync(server.EndPoint, new(0, Count, 0, 0));

@@ -119,7 +119,7 @@ public class InvalidSettingsTests
         { "Endpoints:cache:Tls:Enable=true", "PooledTcp:Endpoints:cache:Tls:Enable: is not a setting. Did you mean Enabled?" },
         { "Defaults:RentTimeOuts=00:00:01", "PooledTcp:Defaults:RentTimeOuts: is not a setting. Did you mean RentTimeout?" },
         { "Default:MaxConnections=8", "PooledTcp:Default: is not a setting. Did you mean Defaults?" },
-        { "cache:Address=cache:1", "PooledTcp:cache: is not a setting. Known here: MaxClosing, Defaults, Endpoints." },
+        { "cache:Address=cache:1", "PooledTcp:cache: is not a setting. Known here: MaxClosing, Defaults, Endpoints, Server." },
         { "Endpoints:cache:KeepAlive:Foo=1", "PooledTcp:Endpoints:cache:KeepAlive:Foo: is not a setting. Known here: Time, Interval, Count." },
         { "Endpoints=cache:1", "PooledTcp:Endpoints: \"cache:1\" is a value; a section is expected, with <name>." },
         { "Endpoints:other=cache:1", "PooledTcp:Endpoints:other: \"cache:1\" is a value; a section is expected, with Address, MaxConnections, MinIdleConnections, MaxConnecting, MaxWaiters, RentTimeout, ConnectTimeout, IdleTimeout, Lifetime, LifetimeJitter, MaxUses, AllowOneWay, NoDelay, UserTimeout, KeepAlive, Tls, Shutdown, Ports." },
