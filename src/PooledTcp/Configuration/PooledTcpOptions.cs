@@ -33,6 +33,9 @@ public sealed class PooledTcpOptions
     /// <summary>What could not be bound. Kept here so that it is reported in one message with what the ranges refuse.</summary>
     internal List<string> BindingFaults { get; } = [];
 
+    /// <summary>Full paths of the settings that configuration gave a value. Kept here to be of the very read that was bound.</summary>
+    internal HashSet<string> BoundKeys { get; } = new(StringComparer.OrdinalIgnoreCase);
+
     /// <summary>Adds an endpoint, or goes on with the one of that name.</summary>
     /// <param name="name">Its name. Not empty, no <c>:</c>, no surrounding space; case is ignored.</param>
     /// <param name="configure">
