@@ -51,7 +51,7 @@ internal sealed class ClientSettings : IEquatable<ClientSettings>
             ? "none"
             : string.Join(", ", Endpoints.Keys.Order(StringComparer.OrdinalIgnoreCase));
         throw new ArgumentException(
-            $"No endpoint \"{name}\" is configured under {Path}:Endpoints. Configured: {known}.", nameof(name));
+            $"No endpoint \"{EndpointAddressParser.Shown(name)}\" is configured under {Path}:Endpoints. Configured: {known}.", nameof(name));
     }
 
     /// <summary>

@@ -13,6 +13,9 @@ internal static class EndpointAddressParser
 {
     private const string Forms = "host:port, 10.0.0.1:port, [2001:db8::1]:port or unix:/path";
 
+    // A login in front of the host, or the options of a connection string behind it.
+    private const string NotOfAnAddress = "@,;=?#";
+
     // RFC 1035: the limits of a name and of one label in it.
     private const int MaxName = 253;
     private const int MaxLabel = 63;
@@ -36,6 +39,13 @@ internal static class EndpointAddressParser
         if (text.StartsWith("unix:", StringComparison.OrdinalIgnoreCase))
         {
             return TryUnix(text["unix:".Length..], out address, out error);
+        }
+
+        // Before anything that quotes a part of the text.
+        if (MayHoldSecret(text))
+        {
+            error = $"has more in it than a host and a port: write {Forms} (a login is the work of a handshake hook)";
+            return false;
         }
 
         if (text.Any(static c => char.IsWhiteSpace(c) || char.IsControl(c)))
@@ -76,6 +86,12 @@ internal static class EndpointAddressParser
         if (host.Length == 0)
         {
             error = "has no host in front of the port";
+            return false;
+        }
+
+        if (MayHoldSecret(host))
+        {
+            error = "has more in it than a host and a port (a login is the work of a handshake hook)";
             return false;
         }
 
@@ -134,6 +150,32 @@ internal static class EndpointAddressParser
         address = new EndpointAddress { Host = ip.ToString(), Port = port, IsUnix = false };
         return true;
     }
+
+    /// <summary>
+    /// The text as a message or a log may have it: without the login of a URL and without what follows the address in a
+    /// connection string. Either may be a password.
+    /// </summary>
+    public static string Shown(string text)
+    {
+        var isUrl = text.Contains("://", StringComparison.Ordinal);
+        if (!isUrl && text.StartsWith("unix:", StringComparison.OrdinalIgnoreCase))
+        {
+            return text;
+        }
+
+        // The last one: a password may contain it.
+        var login = text.LastIndexOf('@');
+        if (login >= 0)
+        {
+            var scheme = isUrl ? text.IndexOf("://", StringComparison.Ordinal) + "://".Length : 0;
+            text = (scheme <= login ? text[..scheme] : "") + "***" + text[login..];
+        }
+
+        var options = text.AsSpan().IndexOfAny(NotOfAnAddress.AsSpan(1));
+        return options < 0 ? text : text[..options] + "***";
+    }
+
+    public static bool MayHoldSecret(string text) => text.AsSpan().ContainsAny(NotOfAnAddress);
 
     public static bool IsHostName(string host)
     {

@@ -57,7 +57,8 @@ internal static class EndpointSettingsFactory
             if (text is not null)
             {
                 faults.Add(
-                    nameof(TcpEndpointOptions.Address), $"\"{text}\" stands in the defaults; an address belongs to an endpoint.");
+                    nameof(TcpEndpointOptions.Address),
+                    $"\"{EndpointAddressParser.Shown(text)}\" stands in the defaults; an address belongs to an endpoint.");
             }
 
             return NoAddress;
@@ -75,7 +76,7 @@ internal static class EndpointSettingsFactory
             return address;
         }
 
-        faults.Add(nameof(TcpEndpointOptions.Address), $"\"{text}\" {error}.");
+        faults.Add(nameof(TcpEndpointOptions.Address), $"\"{EndpointAddressParser.Shown(text)}\" {error}.");
         return NoAddress;
     }
 

@@ -24,7 +24,8 @@ internal readonly struct SettingReader(IConfigurationSection section, List<strin
         // An empty object or list is bound by the JSON provider as null or as an empty text.
         if (!string.IsNullOrEmpty(section.Value))
         {
-            faults.Add($"{section.Path}: \"{section.Value}\" is a value; a section is expected, with {string.Join(", ", expected)}.");
+            // Not quoted: nothing tells what was meant here, and it may be a connection string with its password.
+            faults.Add($"{section.Path}: is a value; a section is expected, with {string.Join(", ", expected)}.");
         }
 
         return section.GetChildren();

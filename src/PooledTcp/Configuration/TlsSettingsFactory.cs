@@ -61,7 +61,7 @@ internal static class TlsSettingsFactory
         {
             faults.Add(
                 Prefix + nameof(TcpTlsOptions.TargetHost),
-                $"\"{host}\" is neither a host name nor an IP address; it takes no port and no scheme.");
+                $"\"{EndpointAddressParser.Shown(host)}\" is neither a host name nor an IP address; it takes no port and no scheme.");
         }
     }
 

@@ -72,7 +72,7 @@ public class InvalidSettingsTests
         { "RentTimeout=-1", "\"-1\" means -1 days; write 00:01:30 for 90 seconds (hh:mm:ss), or 1.00:00:00 if days are meant." },
         { "Lifetime=24:00:00", "\"24:00:00\" means 24 days; write 00:01:30 for 90 seconds (hh:mm:ss), or 24.00:00:00 if days are meant." },
         { "Tls:Protocols=Tls14", "\"Tls14\" is not one of None, Tls12, Tls13 or \"Tls12, Tls13\"." },
-        { "KeepAlive=20", "\"20\" is a value; a section is expected, with Time, Interval, Count." },
+        { "KeepAlive=20", "is a value; a section is expected, with Time, Interval, Count." },
         { "Tls:ApplicationProtocols=h2", "\"h2\" is a value; a list is expected, as in PooledTcp:Endpoints:cache:Tls:ApplicationProtocols:0." },
     };
 
@@ -86,8 +86,8 @@ public class InvalidSettingsTests
         { "Default:MaxConnections=8", "PooledTcp:Default: is not a setting. Did you mean Defaults?" },
         { "cache:Address=cache:1", "PooledTcp:cache: is not a setting. Known here: Defaults, Endpoints." },
         { "Endpoints:cache:KeepAlive:Foo=1", "PooledTcp:Endpoints:cache:KeepAlive:Foo: is not a setting. Known here: Time, Interval, Count." },
-        { "Endpoints=cache:1", "PooledTcp:Endpoints: \"cache:1\" is a value; a section is expected, with <name>." },
-        { "Endpoints:other=cache:1", "PooledTcp:Endpoints:other: \"cache:1\" is a value; a section is expected, with Address, MaxConnections, MinIdleConnections, MaxConnecting, MaxWaiters, RentTimeout, ConnectTimeout, IdleTimeout, Lifetime, LifetimeJitter, MaxUses, AllowOneWay, NoDelay, UserTimeout, KeepAlive, Tls." },
+        { "Endpoints=cache:1", "PooledTcp:Endpoints: is a value; a section is expected, with <name>." },
+        { "Endpoints:other=cache:1", "PooledTcp:Endpoints:other: is a value; a section is expected, with Address, MaxConnections, MinIdleConnections, MaxConnecting, MaxWaiters, RentTimeout, ConnectTimeout, IdleTimeout, Lifetime, LifetimeJitter, MaxUses, AllowOneWay, NoDelay, UserTimeout, KeepAlive, Tls." },
         { "Defaults:Address=cache:1", "PooledTcp:Defaults:Address: \"cache:1\" stands in the defaults; an address belongs to an endpoint." },
     };
 
@@ -103,6 +103,30 @@ public class InvalidSettingsTests
 
         var path = setting == "MaxConnections:x" ? "MaxConnections" : setting;
         Assert.Equal([$"{Cache}:{path}: {expected}"], Bound.Faults(lines));
+    }
+
+    [Theory]
+    [InlineData("Endpoints:cache:Address=redis://:hunter2@10.0.0.7:6379")]
+    [InlineData("Endpoints:cache:Address=redis://10.0.0.7:6379?password=hunter2")]
+    [InlineData("Endpoints:cache:Address=user:hunter2@host:1")]
+    [InlineData("Endpoints:cache:Address=user:hunter2@host")]
+    [InlineData("Endpoints:cache:Address=hunter2@host")]
+    [InlineData("Endpoints:cache:Address=hunter2@host:1")]
+    [InlineData("Endpoints:cache:Address=user:p@hunter2@[::1]:1")]
+    [InlineData("Endpoints:cache:Address=[user:hunter2@::1]:1")]
+    [InlineData("Endpoints:cache:Address=host:1,password=hunter2")]
+    [InlineData("Endpoints:cache:Address=Server=host;Password=hunter2")]
+    [InlineData("Endpoints:cache=user:hunter2@host:1")]
+    [InlineData("Endpoints:cache:Tls=hunter2")]
+    [InlineData("Endpoints:cache:Tls:TargetHost=user:hunter2@host")]
+    [InlineData("Defaults:Address=user:hunter2@host:1")]
+    [InlineData("Defaults=hunter2")]
+    public void A_secret_in_a_wrong_place_is_not_repeated(string line)
+    {
+        var faults = Bound.Faults(line);
+
+        Assert.Contains(faults, fault => fault.StartsWith("PooledTcp:" + line.Split('=')[0], StringComparison.Ordinal));
+        Assert.DoesNotContain(faults, static fault => fault.Contains("hunter2", StringComparison.Ordinal));
     }
 
     [Theory]
