@@ -15,6 +15,10 @@ internal static class EndpointSettingsFactory
     private const int MaxKeepAliveCount = 127;
 
     private static readonly TimeSpan Millisecond = TimeSpan.FromMilliseconds(1);
+
+    // Below some 40 ms a connection expires between the look at the clock and the caller's first byte.
+    private static readonly TimeSpan ShortestLife = TimeSpan.FromMilliseconds(100);
+
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
     private static readonly TimeSpan Day = TimeSpan.FromDays(1);
@@ -106,8 +110,8 @@ internal static class EndpointSettingsFactory
             nameof(options.RentTimeout), options.RentTimeout, Millisecond, Hour,
             "TryRent takes a connection without waiting.", infinite: true);
         faults.Range(nameof(options.ConnectTimeout), options.ConnectTimeout, Millisecond, Hour);
-        faults.Range(nameof(options.IdleTimeout), options.IdleTimeout, Millisecond, Day, infinite: true);
-        faults.Range(nameof(options.Lifetime), options.Lifetime, Millisecond, Month, infinite: true);
+        faults.Range(nameof(options.IdleTimeout), options.IdleTimeout, ShortestLife, Day, infinite: true);
+        faults.Range(nameof(options.Lifetime), options.Lifetime, ShortestLife, Month, infinite: true);
 
         // Written so that NaN fails too.
         if (!(options.LifetimeJitter is >= 0 and <= MaxJitter))

@@ -73,13 +73,13 @@ public sealed class TcpEndpointOptions
 
     /// <summary>How long a connection may stay idle before it is closed.</summary>
     /// <value>
-    /// 1 ms to 1 day, or <see cref="Timeout.InfiniteTimeSpan"/>. Default: 90 s, below the idle limits of
+    /// 100 ms to 1 day, or <see cref="Timeout.InfiniteTimeSpan"/>. Default: 90 s, below the idle limits of
     /// load balancers and NAT gateways (AWS 350 s, Azure 240 s).
     /// </value>
     public TimeSpan IdleTimeout { get; set; } = TimeSpan.FromSeconds(90);
 
     /// <summary>How old a connection may become, in use or not, so that changes behind a name or a load balancer are seen.</summary>
-    /// <value>1 ms to 30 days, or <see cref="Timeout.InfiniteTimeSpan"/>. Default: 30 min, as in HikariCP.</value>
+    /// <value>100 ms to 30 days, or <see cref="Timeout.InfiniteTimeSpan"/>. Default: 30 min, as in HikariCP.</value>
     public TimeSpan Lifetime { get; set; } = TimeSpan.FromMinutes(30);
 
     /// <summary>The largest share of <see cref="Lifetime"/> taken off at random, so that connections do not all end together.</summary>

@@ -28,10 +28,12 @@ public class InvalidSettingsTests
         { "RentTimeout=01:00:01", "01:00:01 is not in the range 00:00:00.001 to 01:00:00, or Infinite. TryRent takes a connection without waiting." },
         { "ConnectTimeout=00:00:00.0005", "00:00:00.0005 is not in the range 00:00:00.001 to 01:00:00." },
         { "ConnectTimeout=90.00:00:00", "90.00:00:00 is not in the range 00:00:00.001 to 01:00:00." },
-        { "IdleTimeout=00:00:00", "00:00:00 is not in the range 00:00:00.001 to 1.00:00:00, or Infinite." },
-        { "IdleTimeout=1.00:00:01", "1.00:00:01 is not in the range 00:00:00.001 to 1.00:00:00, or Infinite." },
-        { "Lifetime=00:00:00", "00:00:00 is not in the range 00:00:00.001 to 30.00:00:00, or Infinite." },
-        { "Lifetime=31.00:00:00", "31.00:00:00 is not in the range 00:00:00.001 to 30.00:00:00, or Infinite." },
+        { "IdleTimeout=00:00:00", "00:00:00 is not in the range 00:00:00.1 to 1.00:00:00, or Infinite." },
+        { "IdleTimeout=00:00:00.099", "00:00:00.099 is not in the range 00:00:00.1 to 1.00:00:00, or Infinite." },
+        { "Lifetime=00:00:00.099", "00:00:00.099 is not in the range 00:00:00.1 to 30.00:00:00, or Infinite." },
+        { "IdleTimeout=1.00:00:01", "1.00:00:01 is not in the range 00:00:00.1 to 1.00:00:00, or Infinite." },
+        { "Lifetime=00:00:00", "00:00:00 is not in the range 00:00:00.1 to 30.00:00:00, or Infinite." },
+        { "Lifetime=31.00:00:00", "31.00:00:00 is not in the range 00:00:00.1 to 30.00:00:00, or Infinite." },
         { "LifetimeJitter=10", "10 is not in the range 0 to 0.5. It is a fraction: 0.1 is 10 %." },
         { "LifetimeJitter=-0.1", "-0.1 is not in the range 0 to 0.5. It is a fraction: 0.1 is 10 %." },
         { "LifetimeJitter=NaN", "NaN is not in the range 0 to 0.5. It is a fraction: 0.1 is 10 %." },
@@ -283,7 +285,7 @@ public class InvalidSettingsTests
         Assert.Equal(
             [
                 $"{Cache}:ConnectTimeout: Infinite is not in the range 00:00:00.001 to 01:00:00.",
-                $"{Cache}:Lifetime: 10675199.02:48:05.4775807 is not in the range 00:00:00.001 to 30.00:00:00, or Infinite.",
+                $"{Cache}:Lifetime: 10675199.02:48:05.4775807 is not in the range 00:00:00.1 to 30.00:00:00, or Infinite.",
             ],
             e.Failures);
     }
