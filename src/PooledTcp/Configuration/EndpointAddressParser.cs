@@ -142,6 +142,19 @@ internal static class EndpointAddressParser
             return false;
         }
 
+        if (ip.IsIPv6Multicast || ip.Equals(IPAddress.Broadcast)
+            || (ip.AddressFamily == AddressFamily.InterNetwork && ip.GetAddressBytes()[0] is >= 224 and < 240))
+        {
+            error = $"has the host {ip}, which is a multicast or broadcast address: TCP connects to one host";
+            return false;
+        }
+
+        if (ip.IsIPv6LinkLocal && ip.ScopeId == 0)
+        {
+            error = $"has the host {ip}, which is link-local: write its interface too, as in [{ip}%eth0]:port";
+            return false;
+        }
+
         if (!IsPort(port, out error))
         {
             return false;
@@ -176,6 +189,19 @@ internal static class EndpointAddressParser
     }
 
     public static bool MayHoldSecret(string text) => text.AsSpan().ContainsAny(NotOfAnAddress);
+
+    /// <summary>A host name or an IP literal in its usual form: no port, brackets or scope, no 127.1.</summary>
+    public static bool IsHostNameOrLiteral(string host)
+    {
+        if (host.Contains(':', StringComparison.Ordinal))
+        {
+            return IPAddress.TryParse(host, out _) && host.AsSpan().IndexOfAny("[]%") < 0;
+        }
+
+        return LooksNumeric(host)
+            ? IPAddress.TryParse(host, out var v4) && string.Equals(v4.ToString(), host, StringComparison.Ordinal)
+            : IsHostName(host);
+    }
 
     public static bool IsHostName(string host)
     {
@@ -215,6 +241,13 @@ internal static class EndpointAddressParser
             return false;
         }
 
+        // .NET takes a scope that names no interface for no scope.
+        if (host.Contains('%', StringComparison.Ordinal) && ip.ScopeId == 0)
+        {
+            error = $"has the scope \"{host[(host.IndexOf('%', StringComparison.Ordinal) + 1)..]}\", which is no interface of this machine";
+            return false;
+        }
+
         if (end + 1 == text.Length || text[end + 1] != ':')
         {
             error = $"has no port: write [{host}]:port";
@@ -231,6 +264,12 @@ internal static class EndpointAddressParser
         if (path is not ['/', _, ..] and not ['@', _, ..])
         {
             error = "has no absolute path: write unix:/path, or unix:@name for an abstract socket";
+            return false;
+        }
+
+        if (path is ['/', .., '/'])
+        {
+            error = "ends with /, so it names a directory and not a socket";
             return false;
         }
 

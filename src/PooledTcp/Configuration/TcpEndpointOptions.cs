@@ -6,7 +6,8 @@ namespace PooledTcp;
 /// <remarks>
 /// On reload, limits and timeouts apply at once; a changed address, socket or TLS setting starts a new generation of
 /// connections. Times in configuration are written <c>hh:mm:ss</c>, or <c>d.hh:mm:ss</c> from one day on;
-/// where it is allowed, <c>Infinite</c> stands for <see cref="Timeout.InfiniteTimeSpan"/>.
+/// where it is allowed, <c>Infinite</c> stands for <see cref="Timeout.InfiniteTimeSpan"/>
+/// (which .NET itself writes <c>-00:00:00.001</c>; that is taken too).
 /// </remarks>
 public sealed class TcpEndpointOptions
 {

@@ -46,7 +46,11 @@ public class InvalidSettingsTests
         { "KeepAlive:Interval=10:00:00", "10:00:00 is not in the range 00:00:01 to 09:06:07." },
         { "KeepAlive:Count=0", "0 is not in the range 1 to 127." },
         { "KeepAlive:Count=128", "128 is not in the range 1 to 127." },
-        { "Tls:TargetHost=cache:6379", "\"cache:6379\" is neither a host name nor an IP address; it takes no port and no scheme." },
+        { "Tls:TargetHost=cache:6379", "\"cache:6379\" is neither a host name nor an IP address; it takes no port, no scheme, no brackets and no scope." },
+        { "Tls:TargetHost=[::1]:443", "\"[::1]:443\" is neither a host name nor an IP address; it takes no port, no scheme, no brackets and no scope." },
+        { "Tls:TargetHost=[::1]", "\"[::1]\" is neither a host name nor an IP address; it takes no port, no scheme, no brackets and no scope." },
+        { "Tls:TargetHost=127.1", "\"127.1\" is neither a host name nor an IP address; it takes no port, no scheme, no brackets and no scope." },
+        { "Tls:TargetHost=fe80::1%3", "\"fe80::1%3\" is neither a host name nor an IP address; it takes no port, no scheme, no brackets and no scope." },
         { "Tls:Protocols=Ssl3", "Ssl3 is not allowed: Tls12, Tls13 or both; None leaves the choice to the operating system." },
         { "Tls:Protocols=Tls11, Tls12", "Tls11, Tls12 is not allowed: Tls12, Tls13 or both; None leaves the choice to the operating system." },
         { "Tls:ClientCertificateKeyPath=/a.key", "is set without ClientCertificatePath." },
@@ -106,6 +110,15 @@ public class InvalidSettingsTests
         var path = setting == "MaxConnections:x" ? "MaxConnections" : setting;
         Assert.Equal([$"{Cache}:{path}: {expected}"], Bound.Faults(lines));
     }
+
+    [Theory]
+    [InlineData("cache.example.com")]
+    [InlineData("10.0.0.7")]
+    [InlineData("2001:db8::7")]
+    public void A_target_host_is_a_name_or_a_literal(string host) =>
+        Assert.Equal(host, Bound.Settings(
+            "Endpoints:cache:Address=c:1", "Endpoints:cache:Tls:Enabled=true", $"Endpoints:cache:Tls:TargetHost={host}")
+            .GetEndpoint("cache").Tls!.TargetHost);
 
     [Theory]
     [InlineData("Endpoints:cache:Address=redis://:hunter2@10.0.0.7:6379")]
