@@ -35,6 +35,7 @@ public class RegistrationTests
         var e = Assert.Throws<ArgumentException>(() => provider.GetRequiredKeyedService<TcpPool>("cash"));
         Assert.StartsWith(
             "No endpoint \"cash\" is configured under PooledTcp:Endpoints. Configured: cache, gateway.", e.Message, StringComparison.Ordinal);
+        Assert.Equal("endpoint", e.ParamName);
         var other = Assert.Throws<ArgumentException>(() => provider.GetRequiredKeyedService<TcpPool>(42));
         Assert.StartsWith("The key of a TcpPool is the name of its endpoint, a string, not 42.", other.Message, StringComparison.Ordinal);
     }
