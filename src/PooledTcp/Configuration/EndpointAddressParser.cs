@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Net;
@@ -13,8 +14,8 @@ internal static class EndpointAddressParser
 {
     private const string Forms = "host:port, 10.0.0.1:port, [2001:db8::1]:port or unix:/path";
 
-    // A login in front of the host, or the options of a connection string behind it.
-    private const string NotOfAnAddress = "@,;=?#";
+    // What separates the address in a connection string from its options.
+    private static readonly SearchValues<char> Separators = SearchValues.Create(",;=?#");
 
     // RFC 1035: the limits of a name and of one label in it.
     private const int MaxName = 253;
@@ -184,18 +185,16 @@ internal static class EndpointAddressParser
             text = (scheme <= login ? text[..scheme] : "") + "***" + text[login..];
         }
 
-        var options = text.AsSpan().IndexOfAny(NotOfAnAddress.AsSpan(1));
+        var options = text.AsSpan().IndexOfAny(Separators);
         return options < 0 ? text : text[..options] + "***";
     }
-
-    public static bool MayHoldSecret(string text) => text.AsSpan().ContainsAny(NotOfAnAddress);
 
     /// <summary>A host name or an IP literal in its usual form: no port, brackets or scope, no 127.1.</summary>
     public static bool IsHostNameOrLiteral(string host)
     {
         if (host.Contains(':', StringComparison.Ordinal))
         {
-            return IPAddress.TryParse(host, out _) && host.AsSpan().IndexOfAny("[]%") < 0;
+            return IPAddress.TryParse(host, out _) && host.AsSpan().IndexOfAny('[', ']', '%') < 0;
         }
 
         return LooksNumeric(host)
@@ -222,6 +221,9 @@ internal static class EndpointAddressParser
 
         return true;
     }
+
+    private static bool MayHoldSecret(string text) =>
+        text.Contains('@', StringComparison.Ordinal) || text.AsSpan().ContainsAny(Separators);
 
     private static bool TryBracketed(
         string text, [NotNullWhen(true)] out EndpointAddress? address, [NotNullWhen(false)] out string? error)
