@@ -89,7 +89,7 @@ internal static class EndpointSettingsFactory
         faults.Range(nameof(options.MaxConnections), options.MaxConnections, 1, MaxCount);
         faults.Range(nameof(options.MinIdleConnections), options.MinIdleConnections, 0, MaxCount);
         faults.Range(nameof(options.MaxConnecting), options.MaxConnecting, 1, MaxCount);
-        faults.Range(nameof(options.MaxWaiters), options.MaxWaiters, 0, MaxCount, "0 makes every rent fail that would have to wait.");
+        faults.Range(nameof(options.MaxWaiters), options.MaxWaiters, 0, MaxCount, "0 makes every rent fail that would have to wait for others.");
         if (options.MaxUses is { } maxUses)
         {
             faults.Range(nameof(options.MaxUses), maxUses, 1, int.MaxValue, "Leave it out (null) for no limit.");

@@ -17,6 +17,8 @@ public sealed class PooledTcpOptions
     /// What endpoints start from, and what pools of ad hoc endpoints run on.
     /// <see cref="TcpEndpointOptions.Address"/> belongs to an endpoint and is refused here;
     /// <see cref="TcpEndpointOptions.MinIdleConnections"/> does not apply to ad hoc pools, which remove themselves when unused.
+    /// With <see cref="TcpEndpointOptions.IdleTimeout"/> and <see cref="TcpEndpointOptions.Lifetime"/> both infinite, their
+    /// connections and so the pools stay until the client is disposed: not for an open set of addresses.
     /// </summary>
     public TcpEndpointOptions Defaults { get; } = new();
 

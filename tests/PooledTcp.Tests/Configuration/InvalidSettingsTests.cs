@@ -21,7 +21,7 @@ public class InvalidSettingsTests
         { "MinIdleConnections=-1", "-1 is not in the range 0 to 1,000,000." },
         { "MinIdleConnections=101", "101 is more than MaxConnections, which is 100." },
         { "MaxConnecting=0", "0 is not in the range 1 to 1,000,000." },
-        { "MaxWaiters=-1", "-1 is not in the range 0 to 1,000,000. 0 makes every rent fail that would have to wait." },
+        { "MaxWaiters=-1", "-1 is not in the range 0 to 1,000,000. 0 makes every rent fail that would have to wait for others." },
         { "MaxUses=0", "0 is not in the range 1 to 2,147,483,647. Leave it out (null) for no limit." },
         { "RentTimeout=00:00:00", "00:00:00 is not in the range 00:00:00.001 to 01:00:00, or Infinite. TryRent takes a connection without waiting." },
         { "RentTimeout=-00:00:05", "-00:00:05 is not in the range 00:00:00.001 to 01:00:00, or Infinite. TryRent takes a connection without waiting." },

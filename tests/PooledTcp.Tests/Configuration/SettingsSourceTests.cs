@@ -200,7 +200,7 @@ public sealed class SettingsSourceTests : IDisposable
         Assert.Equal(
             """
             2 settings are not valid:
-              PooledTcp:Endpoints:cache:MaxWaiters: -1 is not in the range 0 to 1,000,000. 0 makes every rent fail that would have to wait.
+              PooledTcp:Endpoints:cache:MaxWaiters: -1 is not in the range 0 to 1,000,000. 0 makes every rent fail that would have to wait for others.
               Ops: at most 50.
             """.ReplaceLineEndings("\n"),
             e.Message);
