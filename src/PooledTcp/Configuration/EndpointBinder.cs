@@ -24,8 +24,8 @@ internal static class EndpointBinder
         [nameof(TcpEndpointOptions.AllowOneWay)] = static (o, r) => o.AllowOneWay = r.Switch(o.AllowOneWay),
         [nameof(TcpEndpointOptions.NoDelay)] = static (o, r) => o.NoDelay = r.Switch(o.NoDelay),
         [nameof(TcpEndpointOptions.UserTimeout)] = static (o, r) => o.UserTimeout = r.Time(o.UserTimeout),
-        [nameof(TcpEndpointOptions.KeepAlive)] = static (o, r) => Bind(r.Section, o.KeepAlive, KeepAlive!, r.Faults),
-        [nameof(TcpEndpointOptions.Tls)] = static (o, r) => Bind(r.Section, o.Tls, Tls!, r.Faults),
+        [nameof(TcpEndpointOptions.KeepAlive)] = static (o, r) => Bind(r.Section, o.KeepAlive, KeepAlive!, r.Faults, r.Keys),
+        [nameof(TcpEndpointOptions.Tls)] = static (o, r) => Bind(r.Section, o.Tls, Tls!, r.Faults, r.Keys),
     };
 
     private static readonly Setters<TcpKeepAliveOptions> KeepAlive = new()
@@ -49,20 +49,25 @@ internal static class EndpointBinder
 
     /// <summary>Every setting that configuration knows, with its path below the endpoint.</summary>
     public static IEnumerable<string> Paths =>
-        Endpoint.Keys.Where(static key => key is not (nameof(TcpEndpointOptions.KeepAlive) or nameof(TcpEndpointOptions.Tls)))
+        Endpoint.Keys.Where(static key => !IsSection(key))
             .Concat(KeepAlive.Keys.Select(static key => $"{nameof(TcpEndpointOptions.KeepAlive)}:{key}"))
             .Concat(Tls.Keys.Select(static key => $"{nameof(TcpEndpointOptions.Tls)}:{key}"));
 
-    public static void Bind(IConfigurationSection section, TcpEndpointOptions options, List<string> faults) =>
-        Bind(section, options, Endpoint, faults);
+    public static void Bind(IConfigurationSection section, TcpEndpointOptions options, List<string> faults, HashSet<string> keys) =>
+        Bind(section, options, Endpoint, faults, keys);
 
-    private static void Bind<T>(IConfigurationSection section, T options, Setters<T> setters, List<string> faults)
+    private static void Bind<T>(
+        IConfigurationSection section, T options, Setters<T> setters, List<string> faults, HashSet<string> keys)
     {
         foreach (var child in SettingReader.ChildrenOf(section, setters.Keys, faults))
         {
             if (setters.TryGetValue(child.Key, out var set))
             {
-                set(options, new SettingReader(child, faults));
+                set(options, new SettingReader(child, faults, keys));
+                if (!IsSection(child.Key))
+                {
+                    keys.Add(child.Path);
+                }
             }
             else
             {
@@ -70,6 +75,10 @@ internal static class EndpointBinder
             }
         }
     }
+
+    private static bool IsSection(string key) =>
+        key.Equals(nameof(TcpEndpointOptions.KeepAlive), StringComparison.OrdinalIgnoreCase)
+        || key.Equals(nameof(TcpEndpointOptions.Tls), StringComparison.OrdinalIgnoreCase);
 
     private sealed class Setters<T>() : Dictionary<string, Action<T, SettingReader>>(StringComparer.OrdinalIgnoreCase);
 }

@@ -72,11 +72,13 @@ public static class PooledTcpBuilderExtensions
     {
         ArgumentNullException.ThrowIfNull(builder);
         // A key of its own, so that the container owns (and disposes) what it creates, and two endpoints may use the
-        // same T without sharing it.
+        // same T without sharing it. Only for what it creates: it disposes whatever a factory returns, and would dispose
+        // a registered T a second time.
         var key = new object();
-        builder.Services.AddKeyedSingleton<TService>(key, static (services, _) => ActivatorUtilities.GetServiceOrCreateInstance<T>(services));
+        builder.Services.AddKeyedSingleton<TService>(key, static (services, _) => ActivatorUtilities.CreateInstance<T>(services));
         builder.Services.AddSingleton(new EndpointHook(
-            builder.Name, (hooks, services) => add(hooks, services.GetRequiredKeyedService<TService>(key))));
+            builder.Name,
+            (hooks, services) => add(hooks, services.GetService<T>() ?? services.GetRequiredKeyedService<TService>(key))));
         return builder;
     }
 }

@@ -30,10 +30,10 @@ internal sealed class PooledTcpSection(IConfigurationSection section) : IConfigu
             }
         }
 
-        EndpointBinder.Bind(section.GetSection(Defaults), options.Defaults, faults);
+        EndpointBinder.Bind(section.GetSection(Defaults), options.Defaults, faults, options.BoundKeys);
         foreach (var endpoint in SettingReader.ChildrenOf(section.GetSection(Endpoints), ["<name>"], faults))
         {
-            EndpointBinder.Bind(endpoint, options.GetOrAdd(endpoint.Key), faults);
+            EndpointBinder.Bind(endpoint, options.GetOrAdd(endpoint.Key), faults, options.BoundKeys);
         }
     }
 }

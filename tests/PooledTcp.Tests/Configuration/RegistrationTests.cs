@@ -35,6 +35,7 @@ public class RegistrationTests
         var e = Assert.Throws<ArgumentException>(() => provider.GetRequiredKeyedService<TcpPool>("cash"));
         Assert.StartsWith(
             "No endpoint \"cash\" is configured under PooledTcp:Endpoints. Configured: cache, gateway.", e.Message, StringComparison.Ordinal);
+        Assert.Equal("endpoint", e.ParamName);
         var other = Assert.Throws<ArgumentException>(() => provider.GetRequiredKeyedService<TcpPool>(42));
         Assert.StartsWith("The key of a TcpPool is the name of its endpoint, a string, not 42.", other.Message, StringComparison.Ordinal);
     }
@@ -120,7 +121,21 @@ public class RegistrationTests
             Assert.Equal(1, dependency.Cleanups);
         }
 
-        Assert.All(dependency.Logins, static login => Assert.True(login.Disposed));
+        Assert.All(dependency.Logins, static login => Assert.Equal(1, login.Disposals));
+    }
+
+    [Fact]
+    public async Task A_registered_hook_is_disposed_once()
+    {
+        var dependency = new Dependency();
+        await using (var provider = Build(s => s.AddSingleton(dependency).AddSingleton<Login>()
+            .AddPooledTcp(Bound.Section(Good))
+            .AddEndpoint("cache").WithHandshake<Login>().AddEndpoint("gateway").WithHandshake<Login>()))
+        {
+            Hooks(provider);
+        }
+
+        Assert.Equal(1, Assert.Single(dependency.Logins).Disposals);
     }
 
     [Fact]
@@ -219,11 +234,11 @@ public class RegistrationTests
     {
         public Login(Dependency dependency) => dependency.Logins.Add(this);
 
-        public bool Disposed { get; private set; }
+        public int Disposals { get; private set; }
 
         public ValueTask<object?> HandshakeAsync(TcpLease connection, CancellationToken cancellationToken) => new((object?)null);
 
-        public void Dispose() => Disposed = true;
+        public void Dispose() => Disposals++;
     }
 
     private sealed class Cleanup : ITcpReset
