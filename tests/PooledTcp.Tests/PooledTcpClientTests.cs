@@ -190,6 +190,22 @@ public sealed class PooledTcpClientTests
     }
 
     [Fact]
+    public async Task A_pool_made_while_draining_is_born_draining()
+    {
+        await using Harness client = new("cache");
+        TcpLease lease = await RentAsync(client.Client.GetPool("cache"));
+        Task drained = client.Client.DrainAsync(Timeout.InfiniteTimeSpan).AsTask();
+
+        TcpPool late = client.Client.GetPool(Device);
+        Assert.NotEqual(TcpPoolState.Open, late.GetSnapshot().State);
+        Assert.Contains("draining", (await Assert.ThrowsAsync<PoolClosedException>(() => RentAsync(late))).Message, StringComparison.Ordinal);
+        Assert.Equal(0, late.GetSnapshot().Created);
+        Assert.False(drained.IsCompleted);
+        PoolHarness.Return(lease);
+        await drained.WaitAsync(PoolHarness.Hang);
+    }
+
+    [Fact]
     public async Task DrainAsyncs_deadline_interrupts_the_leases()
     {
         await using Harness client = new("cache");

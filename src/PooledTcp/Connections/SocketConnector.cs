@@ -12,11 +12,19 @@ internal sealed class SocketConnector : IConnector
 {
     private readonly string _endpointName;
     private readonly Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>? _connectCallback;
+    private readonly Func<string, CancellationToken, Task<IPAddress[]>> _resolve;
 
-    public SocketConnector(string endpointName, Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>? connectCallback)
+    /// <param name="endpointName">What a connect callback is told.</param>
+    /// <param name="connectCallback">Replaces resolution and connect.</param>
+    /// <param name="resolve">The addresses of a name; the system's resolver when null.</param>
+    public SocketConnector(
+        string endpointName,
+        Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>? connectCallback,
+        Func<string, CancellationToken, Task<IPAddress[]>>? resolve = null)
     {
         _endpointName = endpointName;
         _connectCallback = connectCallback;
+        _resolve = resolve ?? Dns.GetHostAddressesAsync;
     }
 
     public async ValueTask<Transport> ConnectAsync(PoolSettings settings, CancellationToken cancellationToken)
@@ -40,7 +48,7 @@ internal sealed class SocketConnector : IConnector
         }
     }
 
-    private static async ValueTask<Socket> DialAsync(EndpointAddress address, CancellationToken cancellationToken)
+    private async ValueTask<Socket> DialAsync(EndpointAddress address, CancellationToken cancellationToken)
     {
         // A literal is dialed in its own family: a dual-mode socket would be counted in the IPv6 tables (tcp-facts section 3).
         EndPoint endPoint = address.ToEndPoint();
@@ -49,7 +57,7 @@ internal sealed class SocketConnector : IConnector
             return await DialAsync(endPoint, cancellationToken).ConfigureAwait(false);
         }
 
-        IPAddress[] candidates = await Dns.GetHostAddressesAsync(address.Host, cancellationToken).ConfigureAwait(false);
+        IPAddress[] candidates = await _resolve(address.Host, cancellationToken).ConfigureAwait(false);
         SocketException lastError = new((int)SocketError.HostNotFound);
         foreach (IPAddress candidate in candidates)
         {
