@@ -40,14 +40,14 @@ public static class PooledTcpBuilderExtensions
         this ITcpEndpointBuilder builder)
         where T : class, ITcpHandshake =>
         With<ITcpHandshake, T>(
-            builder, static (hooks, handshake) => hooks with { Handshake = handshake.HandshakeAsync });
+            builder, static (hooks, handshake) => hooks with { Handshake = (lease, token) => handshake().HandshakeAsync(lease, token) });
 
     /// <summary>Cleans connections of this endpoint before they are lent again.</summary>
     /// <inheritdoc cref="WithHandshake{T}(ITcpEndpointBuilder)"/>
     public static ITcpEndpointBuilder WithReset<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] T>(
         this ITcpEndpointBuilder builder)
         where T : class, ITcpReset =>
-        With<ITcpReset, T>(builder, static (hooks, reset) => hooks with { Reset = reset.ResetAsync });
+        With<ITcpReset, T>(builder, static (hooks, reset) => hooks with { Reset = (lease, token) => reset().ResetAsync(lease, token) });
 
     /// <summary>Replaces name resolution and connect: a proxy, an address of a service registry, a test.</summary>
     /// <param name="builder">What <c>AddEndpoint</c> returned.</param>
@@ -66,7 +66,7 @@ public static class PooledTcpBuilderExtensions
     }
 
     private static ITcpEndpointBuilder With<TService, [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] T>(
-        ITcpEndpointBuilder builder, Func<EndpointHooks, TService, EndpointHooks> add)
+        ITcpEndpointBuilder builder, Func<EndpointHooks, Func<TService>, EndpointHooks> add)
         where TService : class
         where T : class, TService
     {
@@ -76,9 +76,19 @@ public static class PooledTcpBuilderExtensions
         // a registered T a second time.
         var key = new object();
         builder.Services.AddKeyedSingleton<TService>(key, static (services, _) => ActivatorUtilities.CreateInstance<T>(services));
+
+        // Made at the first use, or by the hosted service once the client is there: a hook may itself need a pool of this
+        // client (a login that asks a token server), and making it inside the client's own making would never end.
         builder.Services.AddSingleton(new EndpointHook(
             builder.Name,
-            (hooks, services) => add(hooks, services.GetService<T>() ?? services.GetRequiredKeyedService<TService>(key))));
+            (hooks, services) =>
+            {
+                TService? made = null;
+                return add(hooks, () => LazyInitializer.EnsureInitialized(ref made, () => Resolve(services)));
+            },
+            services => Resolve(services)));
         return builder;
+
+        TService Resolve(IServiceProvider services) => services.GetService<T>() ?? services.GetRequiredKeyedService<TService>(key);
     }
 }

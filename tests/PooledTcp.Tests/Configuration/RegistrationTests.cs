@@ -14,6 +14,32 @@ public class RegistrationTests
     private static readonly string[] Good = ["Endpoints:cache:Address=127.0.0.1:6379", "Endpoints:gateway:Address=127.0.0.1:9000"];
 
     [Fact]
+    public async Task A_hook_may_need_another_pool_of_the_same_client()
+    {
+        using var host = Host.CreateDefaultBuilder().ConfigureServices(static services => services
+            .AddPooledTcp(static options =>
+            {
+                options.AddEndpoint("auth", static e => e.Address = "127.0.0.1:1");
+                options.AddEndpoint("cache", static e => e.Address = "127.0.0.1:2");
+            })
+            .AddEndpoint("cache").WithHandshake<TokenLogin>()).Build();
+
+        await host.StartAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        await host.StopAsync(TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public async Task A_hook_that_cannot_be_made_fails_the_start()
+    {
+        using var host = Host.CreateDefaultBuilder().ConfigureServices(static services => services
+            .AddPooledTcp(static options => options.AddEndpoint("cache", static e => e.Address = "127.0.0.1:2"))
+            .AddEndpoint("cache").WithHandshake<NeedsTheUnknown>()).Build();
+
+        var refused = await Assert.ThrowsAsync<InvalidOperationException>(() => host.StartAsync(TestContext.Current.CancellationToken));
+        Assert.Contains(nameof(IFormatProvider), refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Keyed_pools_resolve_for_names_known_only_from_configuration()
     {
         await using var provider = Build(static s => s.AddPooledTcp(Bound.Section(Good)).Services.AddTransient<NeedsCache>());
@@ -114,7 +140,7 @@ public class RegistrationTests
         });
         await using (provider)
         {
-            Hooks(provider);
+            Make(provider);
             // One Login for each endpoint; the registered Cleanup is one.
             Assert.Equal(2, dependency.Logins.Count);
             Assert.NotNull(provider.GetRequiredService<Cleanup>());
@@ -132,7 +158,7 @@ public class RegistrationTests
             .AddPooledTcp(Bound.Section(Good))
             .AddEndpoint("cache").WithHandshake<Login>().AddEndpoint("gateway").WithHandshake<Login>()))
         {
-            Hooks(provider);
+            Make(provider);
         }
 
         Assert.Equal(1, Assert.Single(dependency.Logins).Disposals);
@@ -145,7 +171,7 @@ public class RegistrationTests
             .AddScoped<Login>().AddScoped<Dependency>()
             .AddPooledTcp(Bound.Section(Good)).AddEndpoint("cache").WithHandshake<Login>());
 
-        var e = Assert.Throws<InvalidOperationException>(() => Hooks(provider));
+        var e = Assert.Throws<InvalidOperationException>(() => Make(provider));
         Assert.Contains("scoped", e.Message, StringComparison.Ordinal);
     }
 
@@ -215,6 +241,15 @@ public class RegistrationTests
         return services.BuildServiceProvider(new ServiceProviderOptions { ValidateScopes = true, ValidateOnBuild = true });
     }
 
+    /// <summary>As the hosted service does at start, once the client is there.</summary>
+    private static void Make(IServiceProvider provider)
+    {
+        foreach (EndpointHook hook in provider.GetServices<EndpointHook>())
+        {
+            hook.Make!(provider);
+        }
+    }
+
     private static IReadOnlyDictionary<string, EndpointHooks> Hooks(IServiceProvider provider) =>
         EndpointHook.Collect(provider.GetServices<EndpointHook>(), provider);
 
@@ -246,5 +281,15 @@ public class RegistrationTests
         public Cleanup(Dependency dependency) => dependency.Cleanups++;
 
         public ValueTask ResetAsync(TcpLease connection, CancellationToken cancellationToken) => default;
+    }
+
+    private sealed class TokenLogin([FromKeyedServices("auth")] TcpPool tokens) : ITcpHandshake
+    {
+        public ValueTask<object?> HandshakeAsync(TcpLease connection, CancellationToken cancellationToken) => new(tokens.Name);
+    }
+
+    private sealed class NeedsTheUnknown(IFormatProvider unknown) : ITcpHandshake
+    {
+        public ValueTask<object?> HandshakeAsync(TcpLease connection, CancellationToken cancellationToken) => new(unknown);
     }
 }
