@@ -126,7 +126,8 @@ public sealed class TcpPool
 
     /// <summary>
     /// Opens connections, MaxConnecting at a time, until <paramref name="count"/> are open (idle or used), so that the first
-    /// callers find them warm.
+    /// callers find them warm. A paused pool dials nothing, so this waits until <see cref="Resume"/>, without limit: pass a
+    /// token that ends the wait.
     /// </summary>
     /// <param name="count">1 to MaxConnections.</param>
     /// <param name="cancellationToken">Stops waiting; dials that are running go on.</param>

@@ -76,6 +76,7 @@ public sealed class ReadmeTests(GarnetEmbedded server) : IClassFixture<GarnetEmb
             TcpPool pool = provider.GetRequiredKeyedService<TcpPool>(name);
             Assert.Equal(SettingsFactory.Create(options).Endpoints[name], pool.Core.Settings);
             Assert.Equal(options.Endpoints[name].Address, pool.Core.Settings.Address.ToString());
+            Assert.True(pool.Core.Settings.ConnectTimeout < pool.Core.Settings.RentTimeout, "A dial should end before the rent does.");
         }
 
         AssertArrived(defaults, options.Defaults);

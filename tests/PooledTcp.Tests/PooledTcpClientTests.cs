@@ -190,6 +190,22 @@ public sealed class PooledTcpClientTests
     }
 
     [Fact]
+    public async Task A_pool_made_while_draining_is_born_draining()
+    {
+        await using Harness client = new("cache");
+        TcpLease lease = await RentAsync(client.Client.GetPool("cache"));
+        Task drained = client.Client.DrainAsync(Timeout.InfiniteTimeSpan).AsTask();
+
+        TcpPool late = client.Client.GetPool(Device);
+        Assert.NotEqual(TcpPoolState.Open, late.GetSnapshot().State);
+        Assert.Contains("draining", (await Assert.ThrowsAsync<PoolClosedException>(() => RentAsync(late))).Message, StringComparison.Ordinal);
+        Assert.Equal(0, late.GetSnapshot().Created);
+        Assert.False(drained.IsCompleted);
+        PoolHarness.Return(lease);
+        await drained.WaitAsync(PoolHarness.Hang);
+    }
+
+    [Fact]
     public async Task DrainAsyncs_deadline_interrupts_the_leases()
     {
         await using Harness client = new("cache");
@@ -269,6 +285,51 @@ public sealed class PooledTcpClientTests
     }
 
     [Fact]
+    public async Task DrainAsync_refuses_a_deadline_no_timer_can_hold_before_anything_drains()
+    {
+        await using Harness client = new("cache");
+        TcpPool pool = client.Client.GetPool("cache");
+        PoolHarness.Return(await RentAsync(pool));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => client.Client.DrainAsync(TimeSpan.MaxValue).AsTask().WaitAsync(PoolHarness.Hang));
+        Assert.Equal(TcpPoolState.Open, pool.GetSnapshot().State);
+        Assert.True(pool.TryRent(out TcpLease lease));
+        PoolHarness.Return(lease);
+    }
+
+    [Fact]
+    public async Task GetPool_by_name_during_the_reload_that_adds_it_waits_for_it()
+    {
+        TcpPool? found = null;
+        Exception? thrown = null;
+        Thread? reader = null;
+        await using Harness client = new("cache");
+        PooledTcpClient reloaded = client.Client;
+        client.OnConnector = () =>
+        {
+            // The new settings can be seen already, the pool cannot yet.
+            reader = new Thread(() =>
+            {
+                try
+                {
+                    found = reloaded.GetPool("gateway");
+                }
+                catch (Exception e)
+                {
+                    thrown = e;
+                }
+            })
+            { IsBackground = true };
+            reader.Start();
+            Assert.True(SpinWait.SpinUntil(
+                () => (reader.ThreadState & (ThreadState.WaitSleepJoin | ThreadState.Stopped)) != ThreadState.Running, PoolHarness.Hang));
+        };
+        client.Apply("gateway", static o => o.MaxConnections = 7);
+        Assert.True(reader!.Join(PoolHarness.Hang));
+        Assert.Null(thrown);
+        Assert.Same(client.Client.GetPool("gateway"), found);
+    }
+
+    [Fact]
     public async Task MinIdleConnections_are_dialed_without_a_rent()
     {
         await using Harness client = new();
@@ -305,6 +366,7 @@ public sealed class PooledTcpClientTests
             {
                 FakeConnector connector = new() { Automatic = static _ => new FakeTransport() };
                 _connectors.Enqueue(connector);
+                OnConnector?.Invoke();
                 return connector;
             });
         }
@@ -312,6 +374,9 @@ public sealed class PooledTcpClientTests
         public FakeTime Time { get; } = new();
 
         public PooledTcpClient Client { get; }
+
+        /// <summary>Runs while a pool is being made.</summary>
+        public Action? OnConnector { get; set; }
 
         public IEnumerable<FakeTransport> Transports => _connectors.SelectMany(static c => c.Transports);
 

@@ -188,4 +188,15 @@ public sealed class TcpLeasePipeTests
         PoolHarness.Return(lease);
         pool.AssertCounts(idle: 1);
     }
+
+    [Fact]
+    public async Task A_pipe_read_cancelled_before_it_started_harms_nothing()
+    {
+        await using PoolHarness pool = new();
+        (TcpLease lease, _) = await pool.DialAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            () => lease.Input.ReadAsync(new CancellationToken(canceled: true)).AsTask().WaitAsync(PoolHarness.Hang));
+        PoolHarness.Return(lease);
+        pool.AssertCounts(idle: 1, used: 0);
+    }
 }

@@ -205,6 +205,33 @@ public sealed class TcpLeaseTests
         }, complete: false);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Complete_during_an_operation_does_not_survive_it(bool sending)
+    {
+        // When it was said, nobody knew what the operation would bring.
+        await AssertClosesAsync("abandoned", async (lease, transport) =>
+        {
+            transport.Feed("reply");
+            await lease.SendAsync(new byte[1]);
+            await lease.ReceiveAsync(new byte[8]);
+            transport.HoldSends = sending;
+            Task operation = sending ? lease.SendAsync(new byte[1]).AsTask() : lease.ReceiveAsync(new byte[8]).AsTask();
+            lease.Complete();
+            if (sending)
+            {
+                transport.CompleteSend();
+            }
+            else
+            {
+                transport.Feed("more");
+            }
+
+            await operation.WaitAsync(PoolHarness.Hang);
+        }, complete: false);
+    }
+
     [Fact]
     public async Task Complete_may_be_called_again()
     {

@@ -23,11 +23,14 @@ internal sealed class ClosePolicySection(IConfigurationSection section) : IConfi
     public void Configure(ClosePolicyOptions options)
     {
         options.ConfigurationPath = section.Path;
+
+        // Read once, at start: nobody asks which keys were there.
+        HashSet<string> keys = [];
         foreach (var child in SettingReader.ChildrenOf(section, Known, options.BindingFaults))
         {
             if (Settings.TryGetValue(child.Key, out var set))
             {
-                set(options, new SettingReader(child, options.BindingFaults));
+                set(options, new SettingReader(child, options.BindingFaults, keys));
             }
             else
             {

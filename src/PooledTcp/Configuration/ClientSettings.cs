@@ -45,10 +45,10 @@ internal sealed class ClientSettings : IEquatable<ClientSettings>
 
     /// <summary>Settings of a configured endpoint.</summary>
     /// <exception cref="ArgumentException">No endpoint has that name; the message lists those there are.</exception>
-    public PoolSettings GetEndpoint(string name)
+    public PoolSettings GetEndpoint(string endpoint)
     {
-        ArgumentNullException.ThrowIfNull(name);
-        if (Endpoints.TryGetValue(name, out var settings))
+        ArgumentNullException.ThrowIfNull(endpoint);
+        if (Endpoints.TryGetValue(endpoint, out var settings))
         {
             return settings;
         }
@@ -57,7 +57,7 @@ internal sealed class ClientSettings : IEquatable<ClientSettings>
             ? "none"
             : string.Join(", ", Endpoints.Keys.Order(StringComparer.OrdinalIgnoreCase));
         throw new ArgumentException(
-            $"No endpoint \"{name}\" is configured under {Path}:Endpoints. Configured: {known}.", nameof(name));
+            $"No endpoint \"{EndpointAddressParser.Shown(endpoint)}\" is configured under {Path}:Endpoints. Configured: {known}.", nameof(endpoint));
     }
 
     /// <summary>

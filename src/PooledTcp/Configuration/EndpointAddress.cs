@@ -24,7 +24,7 @@ internal sealed record EndpointAddress
     public static EndpointAddress Parse(string text) =>
         TryParse(text, out var address, out var error)
             ? address
-            : throw new FormatException($"\"{text}\" {error}");
+            : throw new FormatException($"\"{EndpointAddressParser.Shown(text)}\" {error}");
 
     /// <summary>As <see cref="Parse"/>; <paramref name="error"/> continues a sentence that begins with the quoted text.</summary>
     public static bool TryParse(
@@ -67,7 +67,7 @@ internal sealed record EndpointAddress
         }
 
         static ArgumentException Refused(EndPoint endPoint, string error) =>
-            new($"{endPoint.GetType().Name} \"{endPoint}\" {error}.", nameof(endPoint));
+            new($"{endPoint.GetType().Name} \"{EndpointAddressParser.Shown(endPoint.ToString() ?? "")}\" {error}.", nameof(endPoint));
     }
 
     /// <summary>IPEndPoint for a literal, DnsEndPoint for a name, UnixDomainSocketEndPoint for a path.</summary>

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Net;
@@ -12,6 +13,9 @@ namespace PooledTcp.Configuration;
 internal static class EndpointAddressParser
 {
     private const string Forms = "host:port, 10.0.0.1:port, [2001:db8::1]:port or unix:/path";
+
+    // What separates the address in a connection string from its options.
+    private static readonly SearchValues<char> Separators = SearchValues.Create(",;=?#");
 
     // RFC 1035: the limits of a name and of one label in it.
     private const int MaxName = 253;
@@ -36,6 +40,13 @@ internal static class EndpointAddressParser
         if (text.StartsWith("unix:", StringComparison.OrdinalIgnoreCase))
         {
             return TryUnix(text["unix:".Length..], out address, out error);
+        }
+
+        // Before anything that quotes a part of the text.
+        if (MayHoldSecret(text))
+        {
+            error = $"has more in it than a host and a port: write {Forms} (a login is the work of a handshake hook)";
+            return false;
         }
 
         if (text.Any(static c => char.IsWhiteSpace(c) || char.IsControl(c)))
@@ -76,6 +87,12 @@ internal static class EndpointAddressParser
         if (host.Length == 0)
         {
             error = "has no host in front of the port";
+            return false;
+        }
+
+        if (MayHoldSecret(host))
+        {
+            error = "has more in it than a host and a port (a login is the work of a handshake hook)";
             return false;
         }
 
@@ -126,6 +143,19 @@ internal static class EndpointAddressParser
             return false;
         }
 
+        if (ip.IsIPv6Multicast || ip.Equals(IPAddress.Broadcast)
+            || (ip.AddressFamily == AddressFamily.InterNetwork && ip.GetAddressBytes()[0] is >= 224 and < 240))
+        {
+            error = $"has the host {ip}, which is a multicast or broadcast address: TCP connects to one host";
+            return false;
+        }
+
+        if (ip.IsIPv6LinkLocal && ip.ScopeId == 0)
+        {
+            error = $"has the host {ip}, which is link-local: write its interface too, as in [{ip}%eth0]:port";
+            return false;
+        }
+
         if (!IsPort(port, out error))
         {
             return false;
@@ -133,6 +163,43 @@ internal static class EndpointAddressParser
 
         address = new EndpointAddress { Host = ip.ToString(), Port = port, IsUnix = false };
         return true;
+    }
+
+    /// <summary>
+    /// The text as a message or a log may have it: without the login of a URL and without what follows the address in a
+    /// connection string. Either may be a password.
+    /// </summary>
+    public static string Shown(string text)
+    {
+        var isUrl = text.Contains("://", StringComparison.Ordinal);
+        if (!isUrl && text.StartsWith("unix:", StringComparison.OrdinalIgnoreCase))
+        {
+            return text;
+        }
+
+        // The last one: a password may contain it.
+        var login = text.LastIndexOf('@');
+        if (login >= 0)
+        {
+            var scheme = isUrl ? text.IndexOf("://", StringComparison.Ordinal) + "://".Length : 0;
+            text = (scheme <= login ? text[..scheme] : "") + "***" + text[login..];
+        }
+
+        var options = text.AsSpan().IndexOfAny(Separators);
+        return options < 0 ? text : text[..options] + "***";
+    }
+
+    /// <summary>A host name or an IP literal in its usual form: no port, brackets or scope, no 127.1.</summary>
+    public static bool IsHostNameOrLiteral(string host)
+    {
+        if (host.Contains(':', StringComparison.Ordinal))
+        {
+            return IPAddress.TryParse(host, out _) && host.AsSpan().IndexOfAny('[', ']', '%') < 0;
+        }
+
+        return LooksNumeric(host)
+            ? IPAddress.TryParse(host, out var v4) && string.Equals(v4.ToString(), host, StringComparison.Ordinal)
+            : IsHostName(host);
     }
 
     public static bool IsHostName(string host)
@@ -155,6 +222,9 @@ internal static class EndpointAddressParser
         return true;
     }
 
+    private static bool MayHoldSecret(string text) =>
+        text.Contains('@', StringComparison.Ordinal) || text.AsSpan().ContainsAny(Separators);
+
     private static bool TryBracketed(
         string text, [NotNullWhen(true)] out EndpointAddress? address, [NotNullWhen(false)] out string? error)
     {
@@ -170,6 +240,13 @@ internal static class EndpointAddressParser
         if (!IPAddress.TryParse(host, out var ip) || ip.AddressFamily != AddressFamily.InterNetworkV6)
         {
             error = $"has \"{host}\" in brackets, which is no IPv6 address";
+            return false;
+        }
+
+        // .NET takes a scope that names no interface for no scope.
+        if (host.Contains('%', StringComparison.Ordinal) && ip.ScopeId == 0)
+        {
+            error = $"has the scope \"{host[(host.IndexOf('%', StringComparison.Ordinal) + 1)..]}\", which is no interface of this machine";
             return false;
         }
 
@@ -189,6 +266,12 @@ internal static class EndpointAddressParser
         if (path is not ['/', _, ..] and not ['@', _, ..])
         {
             error = "has no absolute path: write unix:/path, or unix:@name for an abstract socket";
+            return false;
+        }
+
+        if (path is ['/', .., '/'])
+        {
+            error = "ends with /, so it names a directory and not a socket";
             return false;
         }
 

@@ -24,10 +24,10 @@ internal static class EndpointBinder
         [nameof(TcpEndpointOptions.AllowOneWay)] = static (o, r) => o.AllowOneWay = r.Switch(o.AllowOneWay),
         [nameof(TcpEndpointOptions.NoDelay)] = static (o, r) => o.NoDelay = r.Switch(o.NoDelay),
         [nameof(TcpEndpointOptions.UserTimeout)] = static (o, r) => o.UserTimeout = r.Time(o.UserTimeout),
-        [nameof(TcpEndpointOptions.KeepAlive)] = static (o, r) => Bind(r.Section, o.KeepAlive, KeepAlive!, r.Faults),
-        [nameof(TcpEndpointOptions.Tls)] = static (o, r) => Bind(r.Section, o.Tls, Tls!, r.Faults),
-        [nameof(TcpEndpointOptions.Shutdown)] = static (o, r) => Bind(r.Section, o.Shutdown, Shutdown!, r.Faults),
-        [nameof(TcpEndpointOptions.Ports)] = static (o, r) => Bind(r.Section, o.Ports, Ports!, r.Faults),
+        [nameof(TcpEndpointOptions.KeepAlive)] = static (o, r) => Bind(r.Section, o.KeepAlive, KeepAlive!, r.Faults, r.Keys),
+        [nameof(TcpEndpointOptions.Tls)] = static (o, r) => Bind(r.Section, o.Tls, Tls!, r.Faults, r.Keys),
+        [nameof(TcpEndpointOptions.Shutdown)] = static (o, r) => Bind(r.Section, o.Shutdown, Shutdown!, r.Faults, r.Keys),
+        [nameof(TcpEndpointOptions.Ports)] = static (o, r) => Bind(r.Section, o.Ports, Ports!, r.Faults, r.Keys),
     };
 
     private static readonly Setters<TcpKeepAliveOptions> KeepAlive = new()
@@ -79,18 +79,23 @@ internal static class EndpointBinder
             _ => [key],
         });
 
-    public static void Bind(IConfigurationSection section, TcpEndpointOptions options, List<string> faults) =>
-        Bind(section, options, Endpoint, faults);
+    public static void Bind(IConfigurationSection section, TcpEndpointOptions options, List<string> faults, HashSet<string> keys) =>
+        Bind(section, options, Endpoint, faults, keys);
 
     private static IEnumerable<string> Below(string section, IEnumerable<string> keys) => keys.Select(key => $"{section}:{key}");
 
-    private static void Bind<T>(IConfigurationSection section, T options, Setters<T> setters, List<string> faults)
+    private static void Bind<T>(
+        IConfigurationSection section, T options, Setters<T> setters, List<string> faults, HashSet<string> keys)
     {
         foreach (var child in SettingReader.ChildrenOf(section, setters.Keys, faults))
         {
             if (setters.TryGetValue(child.Key, out var set))
             {
-                set(options, new SettingReader(child, faults));
+                set(options, new SettingReader(child, faults, keys));
+                if (!IsSection(child.Key))
+                {
+                    keys.Add(child.Path);
+                }
             }
             else
             {
@@ -98,6 +103,12 @@ internal static class EndpointBinder
             }
         }
     }
+
+    private static bool IsSection(string key) =>
+        key.Equals(nameof(TcpEndpointOptions.KeepAlive), StringComparison.OrdinalIgnoreCase)
+        || key.Equals(nameof(TcpEndpointOptions.Tls), StringComparison.OrdinalIgnoreCase)
+        || key.Equals(nameof(TcpEndpointOptions.Shutdown), StringComparison.OrdinalIgnoreCase)
+        || key.Equals(nameof(TcpEndpointOptions.Ports), StringComparison.OrdinalIgnoreCase);
 
     private sealed class Setters<T>() : Dictionary<string, Action<T, SettingReader>>(StringComparer.OrdinalIgnoreCase);
 }

@@ -17,6 +17,10 @@ internal static class EndpointSettingsFactory
     private const int MaxKeepAliveCount = 127;
 
     private static readonly TimeSpan Millisecond = TimeSpan.FromMilliseconds(1);
+
+    // Below some 40 ms a connection expires between the look at the clock and the caller's first byte.
+    private static readonly TimeSpan ShortestLife = TimeSpan.FromMilliseconds(100);
+
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
     private static readonly TimeSpan Day = TimeSpan.FromDays(1);
@@ -62,7 +66,8 @@ internal static class EndpointSettingsFactory
             if (text is not null)
             {
                 faults.Add(
-                    nameof(TcpEndpointOptions.Address), $"\"{text}\" stands in the defaults; an address belongs to an endpoint.");
+                    nameof(TcpEndpointOptions.Address),
+                    $"\"{EndpointAddressParser.Shown(text)}\" stands in the defaults; an address belongs to an endpoint.");
             }
 
             return NoAddress;
@@ -80,7 +85,7 @@ internal static class EndpointSettingsFactory
             return address;
         }
 
-        faults.Add(nameof(TcpEndpointOptions.Address), $"\"{text}\" {error}.");
+        faults.Add(nameof(TcpEndpointOptions.Address), $"\"{EndpointAddressParser.Shown(text)}\" {error}.");
         return NoAddress;
     }
 
@@ -89,7 +94,7 @@ internal static class EndpointSettingsFactory
         faults.Range(nameof(options.MaxConnections), options.MaxConnections, 1, MaxCount);
         faults.Range(nameof(options.MinIdleConnections), options.MinIdleConnections, 0, MaxCount);
         faults.Range(nameof(options.MaxConnecting), options.MaxConnecting, 1, MaxCount);
-        faults.Range(nameof(options.MaxWaiters), options.MaxWaiters, 0, MaxCount, "0 makes every rent fail that would have to wait.");
+        faults.Range(nameof(options.MaxWaiters), options.MaxWaiters, 0, MaxCount, "0 makes every rent fail that would have to wait for others.");
         if (options.MaxUses is { } maxUses)
         {
             faults.Range(nameof(options.MaxUses), maxUses, 1, int.MaxValue, "Leave it out (null) for no limit.");
@@ -110,8 +115,8 @@ internal static class EndpointSettingsFactory
             nameof(options.RentTimeout), options.RentTimeout, Millisecond, Hour,
             "TryRent takes a connection without waiting.", infinite: true);
         faults.Range(nameof(options.ConnectTimeout), options.ConnectTimeout, Millisecond, Hour);
-        faults.Range(nameof(options.IdleTimeout), options.IdleTimeout, Millisecond, Day, infinite: true);
-        faults.Range(nameof(options.Lifetime), options.Lifetime, Millisecond, Month, infinite: true);
+        faults.Range(nameof(options.IdleTimeout), options.IdleTimeout, ShortestLife, Day, infinite: true);
+        faults.Range(nameof(options.Lifetime), options.Lifetime, ShortestLife, Month, infinite: true);
 
         // Written so that NaN fails too.
         if (!(options.LifetimeJitter is >= 0 and <= MaxJitter))

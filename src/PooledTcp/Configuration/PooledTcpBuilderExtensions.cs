@@ -40,21 +40,21 @@ public static class PooledTcpBuilderExtensions
         this ITcpEndpointBuilder builder)
         where T : class, ITcpHandshake =>
         With<ITcpHandshake, T>(
-            builder, static (hooks, handshake) => hooks with { Handshake = handshake.HandshakeAsync });
+            builder, static (hooks, handshake) => hooks with { Handshake = (lease, token) => handshake().HandshakeAsync(lease, token) });
 
     /// <summary>Cleans connections of this endpoint before they are lent again.</summary>
     /// <inheritdoc cref="WithHandshake{T}(ITcpEndpointBuilder)"/>
     public static ITcpEndpointBuilder WithReset<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] T>(
         this ITcpEndpointBuilder builder)
         where T : class, ITcpReset =>
-        With<ITcpReset, T>(builder, static (hooks, reset) => hooks with { Reset = reset.ResetAsync });
+        With<ITcpReset, T>(builder, static (hooks, reset) => hooks with { Reset = (lease, token) => reset().ResetAsync(lease, token) });
 
     /// <summary>Gives connections of this endpoint their farewell, to which the server answers by closing first.</summary>
     /// <inheritdoc cref="WithHandshake{T}(ITcpEndpointBuilder)"/>
     public static ITcpEndpointBuilder WithGoodbye<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] T>(
         this ITcpEndpointBuilder builder)
         where T : class, IGoodbye =>
-        With<IGoodbye, T>(builder, static (hooks, goodbye) => hooks with { Goodbye = goodbye.GetFarewell });
+        With<IGoodbye, T>(builder, static (hooks, goodbye) => hooks with { Goodbye = session => goodbye().GetFarewell(session) });
 
     /// <summary>Gives connections of this endpoint their farewell, to which the server answers by closing first.</summary>
     /// <param name="builder">What <c>AddEndpoint</c> returned.</param>
@@ -85,17 +85,29 @@ public static class PooledTcpBuilderExtensions
     }
 
     private static ITcpEndpointBuilder With<TService, [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] T>(
-        ITcpEndpointBuilder builder, Func<EndpointHooks, TService, EndpointHooks> add)
+        ITcpEndpointBuilder builder, Func<EndpointHooks, Func<TService>, EndpointHooks> add)
         where TService : class
         where T : class, TService
     {
         ArgumentNullException.ThrowIfNull(builder);
         // A key of its own, so that the container owns (and disposes) what it creates, and two endpoints may use the
-        // same T without sharing it.
+        // same T without sharing it. Only for what it creates: it disposes whatever a factory returns, and would dispose
+        // a registered T a second time.
         var key = new object();
-        builder.Services.AddKeyedSingleton<TService>(key, static (services, _) => ActivatorUtilities.GetServiceOrCreateInstance<T>(services));
+        builder.Services.AddKeyedSingleton<TService>(key, static (services, _) => ActivatorUtilities.CreateInstance<T>(services));
+
+        // Made at the first use, or by the hosted service once the client is there: a hook may itself need a pool of this
+        // client (a login that asks a token server), and making it inside the client's own making would never end.
         builder.Services.AddSingleton(new EndpointHook(
-            builder.Name, (hooks, services) => add(hooks, services.GetRequiredKeyedService<TService>(key))));
+            builder.Name,
+            (hooks, services) =>
+            {
+                TService? made = null;
+                return add(hooks, () => LazyInitializer.EnsureInitialized(ref made, () => Resolve(services)));
+            },
+            services => Resolve(services)));
         return builder;
+
+        TService Resolve(IServiceProvider services) => services.GetService<T>() ?? services.GetRequiredKeyedService<TService>(key);
     }
 }

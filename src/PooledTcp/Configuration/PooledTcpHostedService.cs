@@ -19,6 +19,11 @@ internal sealed class PooledTcpHostedService(IServiceProvider services) : IHoste
     {
         // Not in the constructor: the host makes all hosted services before it starts the first.
         _client = services.GetRequiredService<PooledTcpClient>();
+        foreach (EndpointHook hook in services.GetServices<EndpointHook>())
+        {
+            hook.Make?.Invoke(services);
+        }
+
         return Task.CompletedTask;
     }
 

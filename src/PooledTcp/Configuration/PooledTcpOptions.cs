@@ -25,6 +25,8 @@ public sealed class PooledTcpOptions
     /// What endpoints start from, and what pools of ad hoc endpoints run on.
     /// <see cref="TcpEndpointOptions.Address"/> belongs to an endpoint and is refused here;
     /// <see cref="TcpEndpointOptions.MinIdleConnections"/> does not apply to ad hoc pools, which remove themselves when unused.
+    /// With <see cref="TcpEndpointOptions.IdleTimeout"/> and <see cref="TcpEndpointOptions.Lifetime"/> both infinite, their
+    /// connections and so the pools stay until the client is disposed: not for an open set of addresses.
     /// </summary>
     public TcpEndpointOptions Defaults { get; } = new();
 
@@ -40,6 +42,9 @@ public sealed class PooledTcpOptions
 
     /// <summary>What could not be bound. Kept here so that it is reported in one message with what the ranges refuse.</summary>
     internal List<string> BindingFaults { get; } = [];
+
+    /// <summary>Full paths of the settings that configuration gave a value. Kept here to be of the very read that was bound.</summary>
+    internal HashSet<string> BoundKeys { get; } = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Adds an endpoint, or goes on with the one of that name.</summary>
     /// <param name="name">Its name. Not empty, no <c>:</c>, no surrounding space; case is ignored.</param>

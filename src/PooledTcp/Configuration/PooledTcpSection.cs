@@ -37,13 +37,13 @@ internal sealed class PooledTcpSection(IConfigurationSection section) : IConfigu
         var maxClosing = section.GetSection(MaxClosing);
         if (maxClosing.Exists())
         {
-            options.MaxClosing = new SettingReader(maxClosing, faults).Whole(options.MaxClosing);
+            options.MaxClosing = new SettingReader(maxClosing, faults, options.BoundKeys).Whole(options.MaxClosing);
         }
 
-        EndpointBinder.Bind(section.GetSection(Defaults), options.Defaults, faults);
+        EndpointBinder.Bind(section.GetSection(Defaults), options.Defaults, faults, options.BoundKeys);
         foreach (var endpoint in SettingReader.ChildrenOf(section.GetSection(Endpoints), ["<name>"], faults))
         {
-            EndpointBinder.Bind(endpoint, options.GetOrAdd(endpoint.Key), faults);
+            EndpointBinder.Bind(endpoint, options.GetOrAdd(endpoint.Key), faults, options.BoundKeys);
         }
     }
 }

@@ -8,11 +8,14 @@ namespace PooledTcp.Configuration;
 /// Reads one setting through the source-generated configuration binder. A value that is no value of its type becomes a
 /// fault with its full path, and the setting stays what it was.
 /// </summary>
-internal readonly partial struct SettingReader(IConfigurationSection section, List<string> faults)
+internal readonly partial struct SettingReader(IConfigurationSection section, List<string> faults, HashSet<string> keys)
 {
     public IConfigurationSection Section => section;
 
     public List<string> Faults => faults;
+
+    /// <summary>Where the paths of the settings that are bound are collected.</summary>
+    public HashSet<string> Keys => keys;
 
     /// <summary>Children of a section; a value in its place is a fault.</summary>
     public static IEnumerable<IConfigurationSection> ChildrenOf(
@@ -21,7 +24,8 @@ internal readonly partial struct SettingReader(IConfigurationSection section, Li
         // An empty object or list is bound by the JSON provider as null or as an empty text.
         if (!string.IsNullOrEmpty(section.Value))
         {
-            faults.Add($"{section.Path}: \"{section.Value}\" is a value; a section is expected, with {string.Join(", ", expected)}.");
+            // Not quoted: nothing tells what was meant here, and it may be a connection string with its password.
+            faults.Add($"{section.Path}: is a value; a section is expected, with {string.Join(", ", expected)}.");
         }
 
         return section.GetChildren();
@@ -79,7 +83,7 @@ internal readonly partial struct SettingReader(IConfigurationSection section, Li
         list.Clear();
         foreach (var item in section.GetChildren())
         {
-            list.Add(new SettingReader(item, faults).Text() ?? "");
+            list.Add(new SettingReader(item, faults, keys).Text() ?? "");
         }
     }
 

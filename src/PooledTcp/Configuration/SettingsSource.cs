@@ -24,6 +24,7 @@ internal sealed class SettingsSource(
 
     // What the last good snapshot was made of: only a section that had content can vanish.
     private HashSet<PooledTcpSection> _present = [];
+    private HashSet<string> _keys = [];
     private ClientSettings? _current;
     private string? _lastRejection;
     private Action<ClientSettings>? _publish;
@@ -35,7 +36,8 @@ internal sealed class SettingsSource(
     public ClientSettings Load()
     {
         _present = Present();
-        return _current = Build();
+        (_current, _keys) = Build();
+        return _current;
     }
 
     /// <summary>Calls <paramref name="publish"/> for each valid change since <see cref="Load"/>, one at a time, in order.</summary>
@@ -90,12 +92,12 @@ internal sealed class SettingsSource(
             ThrowIfGone(_present.Except(present).Select(static section =>
                 $"{section.Path}: has nothing in it any more; it was removed, or its file was emptied."));
 
-            var next = Build();
-            ThrowIfGone(last.Endpoints.Keys.Except(next.Endpoints.Keys, StringComparer.OrdinalIgnoreCase).Select(name =>
-                $"{next.Path}:Endpoints:{name}: is no longer configured; an endpoint stays until the process ends."));
+            var (next, keys) = Build();
+            ThrowIfGone(Gone(last, next, keys));
 
             _lastRejection = null;
             _present = present;
+            _keys = keys;
             if (!next.Equals(last))
             {
                 _publish!(next);
@@ -115,11 +117,28 @@ internal sealed class SettingsSource(
         }
     }
 
-    private ClientSettings Build()
+    // A provider whose file was damaged or deleted keeps its other layers company with no keys at all, and a missing key
+    // means the default: TLS off, a hundred connections. Nobody can tell that from an intended removal, so a key may go
+    // only where it changes nothing. Endpoints that are gone get one line, not one for each of their keys.
+    private IEnumerable<string> Gone(ClientSettings last, ClientSettings next, HashSet<string> keys)
+    {
+        var endpoints = last.Endpoints.Keys.Except(next.Endpoints.Keys, StringComparer.OrdinalIgnoreCase)
+            .Select(name => $"{next.Path}:Endpoints:{name}").ToArray();
+        var settings = next.Equals(last)
+            ? []
+            : _keys.Except(keys, StringComparer.OrdinalIgnoreCase)
+                .Where(key => !endpoints.Any(path => key.StartsWith(path + ":", StringComparison.OrdinalIgnoreCase)));
+        return endpoints.Select(static path => $"{path}: is no longer configured; an endpoint stays until the process ends.")
+            .Concat(settings.Select(static key => $"{key}: has vanished; to give it up, write its default value."))
+            .Order(StringComparer.Ordinal);
+    }
+
+    private (ClientSettings Settings, HashSet<string> Keys) Build()
     {
         try
         {
-            return SettingsFactory.Create(factory.Create(Options.DefaultName));
+            var options = factory.Create(Options.DefaultName);
+            return (SettingsFactory.Create(options), options.BoundKeys);
         }
         catch (OptionsValidationException e) when (e is not InvalidSettingsException)
         {

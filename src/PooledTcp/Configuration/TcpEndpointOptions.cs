@@ -6,7 +6,8 @@ namespace PooledTcp;
 /// <remarks>
 /// On reload, limits and timeouts apply at once; a changed address, socket or TLS setting starts a new generation of
 /// connections. Times in configuration are written <c>hh:mm:ss</c>, or <c>d.hh:mm:ss</c> from one day on;
-/// where it is allowed, <c>Infinite</c> stands for <see cref="Timeout.InfiniteTimeSpan"/>.
+/// where it is allowed, <c>Infinite</c> stands for <see cref="Timeout.InfiniteTimeSpan"/>
+/// (which .NET itself writes <c>-00:00:00.001</c>; that is taken too).
 /// </remarks>
 public sealed class TcpEndpointOptions
 {
@@ -63,8 +64,13 @@ public sealed class TcpEndpointOptions
     /// <value>1 to 1,000,000; <see cref="MaxConnections"/> limits it too. Default: 4.</value>
     public int MaxConnecting { get; set; } = 4;
 
-    /// <summary>How many rents may wait. One more fails at once with <c>PoolQueueFullException</c>.</summary>
-    /// <value>0 (never wait) to 1,000,000. Default: 1,000.</value>
+    /// <summary>
+    /// How many rents may wait for others to return a connection. One more fails at once with
+    /// <see cref="PoolQueueFullException"/>. A rent for which a dial is running is not counted.
+    /// </summary>
+    /// <value>
+    /// 0 to 1,000,000; at 0 a rent never queues behind others, but still waits for a dial of its own. Default: 1,000.
+    /// </value>
     public int MaxWaiters { get; set; } = 1000;
 
     /// <summary>One budget for a rent: waiting, dialing and handshake together.</summary>
@@ -77,13 +83,14 @@ public sealed class TcpEndpointOptions
 
     /// <summary>How long a connection may stay idle before it is closed.</summary>
     /// <value>
-    /// 1 ms to 1 day, or <see cref="Timeout.InfiniteTimeSpan"/>. Default: 90 s, below the idle limits of
-    /// load balancers and NAT gateways (AWS 350 s, Azure 240 s).
+    /// 100 ms to 1 day, or <see cref="Timeout.InfiniteTimeSpan"/>. Default: 90 s, below the idle limits of
+    /// load balancers and NAT gateways (AWS 350 s, Azure 240 s). An ad hoc pool goes away when its connections have gone:
+    /// with this and <see cref="Lifetime"/> both infinite it never does.
     /// </value>
     public TimeSpan IdleTimeout { get; set; } = TimeSpan.FromSeconds(90);
 
     /// <summary>How old a connection may become, in use or not, so that changes behind a name or a load balancer are seen.</summary>
-    /// <value>1 ms to 30 days, or <see cref="Timeout.InfiniteTimeSpan"/>. Default: 30 min, as in HikariCP.</value>
+    /// <value>100 ms to 30 days, or <see cref="Timeout.InfiniteTimeSpan"/>. Default: 30 min, as in HikariCP.</value>
     public TimeSpan Lifetime { get; set; } = TimeSpan.FromMinutes(30);
 
     /// <summary>The largest share of <see cref="Lifetime"/> taken off at random, so that connections do not all end together.</summary>

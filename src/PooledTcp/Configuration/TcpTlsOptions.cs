@@ -16,7 +16,7 @@ public sealed class TcpTlsOptions
 
     /// <summary>The name sent as SNI and expected in the server's certificate.</summary>
     /// <value>
-    /// A host name or IP literal without a port. Default: null, which takes the host of the address;
+    /// A host name or IP literal without port, brackets or scope. Default: null, which takes the host of the address;
     /// a unix socket has none, so it is required there.
     /// </value>
     public string? TargetHost { get; set; }

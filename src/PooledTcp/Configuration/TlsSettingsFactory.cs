@@ -1,4 +1,3 @@
-using System.Net;
 using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -57,11 +56,11 @@ internal static class TlsSettingsFactory
 
     private static void CheckTargetHost(string? host, SettingFaults faults)
     {
-        if (host is not null && !EndpointAddressParser.IsHostName(host) && !IPAddress.TryParse(host, out _))
+        if (host is not null && !EndpointAddressParser.IsHostNameOrLiteral(host))
         {
             faults.Add(
                 Prefix + nameof(TcpTlsOptions.TargetHost),
-                $"\"{host}\" is neither a host name nor an IP address; it takes no port and no scheme.");
+                $"\"{EndpointAddressParser.Shown(host)}\" is neither a host name nor an IP address; it takes no port, no scheme, no brackets and no scope.");
         }
     }
 

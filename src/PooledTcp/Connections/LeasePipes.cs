@@ -22,6 +22,12 @@ internal sealed class LeasePipeReader(long version, PipeReader inner) : PipeRead
 
     public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
     {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            // Nothing was started, so nothing is held.
+            return ValueTask.FromCanceled<ReadResult>(cancellationToken);
+        }
+
         _reading = true;
         ValueTask<ReadResult> read = inner.ReadAsync(cancellationToken);
         if (!read.IsCompletedSuccessfully)

@@ -14,12 +14,22 @@ internal sealed class SocketConnector : IConnector
     private readonly string _endpointName;
     private readonly PortedDialer _dialer;
     private readonly Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>? _connectCallback;
+    private readonly Func<string, CancellationToken, Task<IPAddress[]>> _resolve;
 
-    public SocketConnector(string endpointName, Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>? connectCallback, LocalPorts ports)
+    /// <param name="endpointName">What a connect callback is told.</param>
+    /// <param name="connectCallback">Replaces resolution and connect.</param>
+    /// <param name="ports">Where local ports are accounted for.</param>
+    /// <param name="resolve">The addresses of a name; the system's resolver when null.</param>
+    public SocketConnector(
+        string endpointName,
+        Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>? connectCallback,
+        LocalPorts ports,
+        Func<string, CancellationToken, Task<IPAddress[]>>? resolve = null)
     {
         _dialer = new PortedDialer(ports);
         _endpointName = endpointName;
         _connectCallback = connectCallback;
+        _resolve = resolve ?? Dns.GetHostAddressesAsync;
     }
 
     public async ValueTask<Transport> ConnectAsync(PoolSettings settings, CancellationToken cancellationToken)
@@ -60,7 +70,7 @@ internal sealed class SocketConnector : IConnector
 
     private async ValueTask<ConnectedSocket> DialByNameAsync(PoolSettings settings, DnsEndPoint name, CancellationToken cancellationToken)
     {
-        IPAddress[] candidates = await Dns.GetHostAddressesAsync(name.Host, cancellationToken).ConfigureAwait(false);
+        IPAddress[] candidates = await _resolve(name.Host, cancellationToken).ConfigureAwait(false);
         Exception lastError = new SocketException((int)SocketError.HostNotFound);
         foreach (IPAddress candidate in candidates)
         {

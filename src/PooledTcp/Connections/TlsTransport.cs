@@ -58,6 +58,31 @@ internal sealed class TlsTransport : Transport
         }
     }
 
+    /// <summary>What each handshake is given. Seen by tests: a refused renegotiation gets no answer.</summary>
+    internal static SslClientAuthenticationOptions ToClientOptions(TlsSettings settings)
+    {
+        SslStreamCertificateContext? identity = settings.GetClientCertificate();
+        return new SslClientAuthenticationOptions
+        {
+            TargetHost = settings.TargetHost,
+            EnabledSslProtocols = settings.Protocols,
+            CertificateRevocationCheckMode = settings.RevocationMode,
+            ClientCertificateContext = identity,
+
+            // A resumed session has the client's certificate and not the intermediates: a server that verifies it anew (as
+            // SslStream does) refuses. So each dial pays the whole handshake.
+            AllowTlsResume = identity is null || identity.IntermediateCertificates.Count == 0,
+
+            RemoteCertificateValidationCallback = settings.Validate,
+            ApplicationProtocols = settings.ApplicationProtocols.Length == 0
+                ? null
+                : [.. settings.ApplicationProtocols.Split(',').Select(static name => new SslApplicationProtocol(name))],
+
+            // TLS 1.2 only: a server that changes the session's parameters on a live connection is refused.
+            AllowRenegotiation = false,
+        };
+    }
+
     public override ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
         _inner.IsParked
             ? ReceiveFromParkAsync(buffer, cancellationToken)
@@ -228,21 +253,6 @@ internal sealed class TlsTransport : Transport
                 : IdleVerdict.UnreadBytes;
         }
     }
-
-    private static SslClientAuthenticationOptions ToClientOptions(TlsSettings settings) => new()
-    {
-        TargetHost = settings.TargetHost,
-        EnabledSslProtocols = settings.Protocols,
-        CertificateRevocationCheckMode = settings.RevocationMode,
-        ClientCertificates = settings.ClientCertificates,
-        RemoteCertificateValidationCallback = settings.Validate,
-        ApplicationProtocols = settings.ApplicationProtocols.Length == 0
-            ? null
-            : [.. settings.ApplicationProtocols.Split(',').Select(static name => new SslApplicationProtocol(name))],
-
-        // TLS 1.2 only: a server that changes the session's parameters on a live connection is refused.
-        AllowRenegotiation = false,
-    };
 
     /// <summary>Consumes a read that nobody waits for any more, whenever it ends and however.</summary>
     private static void Observe(ValueTask<int> read)

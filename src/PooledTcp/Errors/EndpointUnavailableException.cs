@@ -14,5 +14,18 @@ public sealed class EndpointUnavailableException : PooledTcpException
     }
 
     /// <summary>The socket error behind it, when there was one.</summary>
-    public SocketError? SocketErrorCode => (InnerException as SocketException)?.SocketErrorCode;
+    public SocketError? SocketErrorCode
+    {
+        get
+        {
+            // At any depth: in a handshake over TLS, SslStream and the lease each put an exception around it.
+            Exception? cause = InnerException;
+            while (cause is not null and not SocketException)
+            {
+                cause = cause.InnerException;
+            }
+
+            return (cause as SocketException)?.SocketErrorCode;
+        }
+    }
 }

@@ -322,13 +322,7 @@ internal sealed partial class ConnectionPool
         }
 
         CloseOutdated(CloseReason.PoolShutdown, interruptLeases: true);
-
-        // Hooks' callbacks run elsewhere: one may block, or throw.
-        _ = Task.Run(_closed.Cancel).ContinueWith(
-            static cancelled => cancelled.Exception,
-            CancellationToken.None,
-            TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
-            TaskScheduler.Default);
+        HookCancellation.Queue(_closed);
     }
 
     /// <summary>Takes an ad hoc pool out of use if it is empty. From then on it lends nothing; its handles ask for another.</summary>

@@ -122,20 +122,36 @@ internal sealed partial class ConnectionPool
 
     private EndpointUnavailableException UnavailableError(Exception cause)
     {
+        string told = Describe(cause);
         lock (_gate)
         {
             return new EndpointUnavailableException(
-                $"Pool '{Name}' could not open a connection to {_settings.Address}: {cause.Message} {Numbers()}", Name, cause);
+                $"Pool '{Name}' could not open a connection to {_settings.Address}: {told} {Numbers(told)}", Name, cause);
         }
     }
 
+    /// <summary>TLS errors say "see inner exception", and a log line has only the message.</summary>
+    private static string Describe(Exception error)
+    {
+        string root = error.GetBaseException().Message;
+        return error.Message.Contains(root, StringComparison.Ordinal) ? error.Message : $"{error.Message} {root}";
+    }
+
     /// <summary>Under the gate. Cheap enough for an overloaded pool that refuses thousands of rents a second.</summary>
-    private string Numbers()
+    /// <param name="told">
+    /// The error that the message is about. The same text is not repeated as the last one: dials that end together fail
+    /// alike, so another dial's is often the last.
+    /// </param>
+    private string Numbers(string? told = null)
     {
         int idle = CountIdle();
-        string lastError = _lastConnectError is { } error
-            ? string.Create(CultureInfo.InvariantCulture, $", last dial error {(Services.Clock.Read() - _lastConnectErrorAt).TotalSeconds:0} s ago: {error.Message}")
-            : "";
+        string lastError = "";
+        if (_lastConnectError is not null && Describe(_lastConnectError) is var last && !string.Equals(last, told, StringComparison.Ordinal))
+        {
+            lastError = string.Create(
+                CultureInfo.InvariantCulture, $", last dial error {(Services.Clock.Read() - _lastConnectErrorAt).TotalSeconds:0} s ago: {last}");
+        }
+
         return $"(idle {idle}, used {_open - idle}, connecting {_connecting}, closing {_closing}, waiting {_waiters.Count}, "
             + $"MaxConnections {_settings.MaxConnections}{lastError})";
     }

@@ -241,8 +241,9 @@ internal sealed partial class ConnectionPool : ILeaseOwner
         TimeSpan timeout = _settings.ConnectTimeout;
         try
         {
-            using CancellationTokenSource budget = new(timeout, Services.Clock.Time);
-            using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(budget.Token, _closed.Token);
+            using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(_closed.Token);
+            using ITimer budget = Services.Clock.Time.CreateTimer(
+                static end => HookCancellation.Queue((CancellationTokenSource)end!), end, timeout, Timeout.InfiniteTimeSpan);
             await HookLease.RunAsync<object?>(
                 connection,
                 async (lease, token) =>

@@ -34,24 +34,8 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
     /// </summary>
     public void Execute() => _ = RunAsync();
 
-    /// <summary>
-    /// Gives up: the budget is used up, the pool closed, or its generation moved on. Cancelling runs callbacks of hooks and
-    /// connect callbacks, which may block or throw: not on the stack of whoever clears or disposes.
-    /// </summary>
-    public void Cancel() => ThreadPool.UnsafeQueueUserWorkItem(
-        static budget =>
-        {
-            try
-            {
-                budget.Cancel();
-            }
-            catch (Exception e) when (e is ObjectDisposedException or AggregateException)
-            {
-                // It ended while we were coming, or a callback threw: the dial is given up all the same.
-            }
-        },
-        _budget,
-        preferLocal: false);
+    /// <summary>Gives up: the budget is used up, the pool closed, or its generation moved on.</summary>
+    public void Cancel() => HookCancellation.Queue(_budget);
 
     private async Task RunAsync()
     {

@@ -49,6 +49,7 @@ public class DocumentationTests
         var settings = SettingsFactory.Create(options);
         Assert.Equal(["cache", "gateway", "metrics"], settings.Endpoints.Keys.Order(StringComparer.Ordinal));
         Assert.Equal(TimeSpan.FromSeconds(2), settings.GetEndpoint("gateway").RentTimeout);
+        Assert.All(settings.Endpoints.Values, static s => Assert.True(s.ConnectTimeout < s.RentTimeout));
     }
 
     [Fact]

@@ -65,13 +65,22 @@ public class EndpointAddressTests
         { "cache:6379\n", "contains a space or a control character" },
         { "0.0.0.0:80", "has the host 0.0.0.0, which is an address to listen on, not one to connect to" },
         { "[::]:80", "has the host ::, which is an address to listen on, not one to connect to" },
+        { "[fe80::1]:80", "has the host fe80::1, which is link-local: write its interface too, as in [fe80::1%eth0]:port" },
+        { "[fe80::1%nope]:80", "has the scope \"nope\", which is no interface of this machine" },
+        { "[2001:db8::1%nope]:80", "has the scope \"nope\", which is no interface of this machine" },
+        { "[ff02::1%1]:80", "has the host ff02::1%1, which is a multicast or broadcast address: TCP connects to one host" },
+        { "224.0.0.1:80", "has the host 224.0.0.1, which is a multicast or broadcast address: TCP connects to one host" },
+        { "239.255.255.255:80", "has the host 239.255.255.255, which is a multicast or broadcast address: TCP connects to one host" },
+        { "255.255.255.255:80", "has the host 255.255.255.255, which is a multicast or broadcast address: TCP connects to one host" },
+        { "[::ffff:255.255.255.255]:80", "has the host 255.255.255.255, which is a multicast or broadcast address: TCP connects to one host" },
+        { "unix:/tmp/", "ends with /, so it names a directory and not a socket" },
         { "127.1:80", "has the host \"127.1\", which is no IPv4 address: write four numbers from 0 to 255 without leading zeros" },
         { "010.0.0.1:80", "has the host \"010.0.0.1\", which is no IPv4 address: write four numbers from 0 to 255 without leading zeros" },
         { "256.0.0.1:80", "has the host \"256.0.0.1\", which is no IPv4 address: write four numbers from 0 to 255 without leading zeros" },
         { "0x7f000001:80", "has the host \"0x7f000001\", which is no IPv4 address: write four numbers from 0 to 255 without leading zeros" },
         { "-cache:80", "has the host \"-cache\", which is no host name: labels of 1 to 63 letters, digits, - or _, separated by dots, 253 characters at most (an international name in its xn-- form)" },
         { "a..b:80", "has the host \"a..b\", which is no host name: labels of 1 to 63 letters, digits, - or _, separated by dots, 253 characters at most (an international name in its xn-- form)" },
-        { "user@cache:80", "has the host \"user@cache\", which is no host name: labels of 1 to 63 letters, digits, - or _, separated by dots, 253 characters at most (an international name in its xn-- form)" },
+        { "user@cache:80", "has more in it than a host and a port: write host:port, 10.0.0.1:port, [2001:db8::1]:port or unix:/path (a login is the work of a handshake hook)" },
         { LongName + ":80", $"has the host \"{LongName}\", which is no host name: labels of 1 to 63 letters, digits, - or _, separated by dots, 253 characters at most (an international name in its xn-- form)" },
         { "unix:", "has no absolute path: write unix:/path, or unix:@name for an abstract socket" },
         { "unix:/", "has no absolute path: write unix:/path, or unix:@name for an abstract socket" },
@@ -79,6 +88,16 @@ public class EndpointAddressTests
         { "unix:/" + new string('x', 107), "has a path too long for a unix socket: 107 bytes at most on Linux, 103 on macOS" },
         { "unix:/a\0b", "contains a control character" },
     };
+
+    [Theory]
+    [InlineData("redis://:hunter2@10.0.0.7:6379", "redis://***@10.0.0.7:6379")]
+    [InlineData("user:p@ss@host:1", "***@host:1")]
+    [InlineData("a@b://c", "***@b://c")]
+    [InlineData("host:1,password=x", "host:1***")]
+    [InlineData("unix:@cache", "unix:@cache")]
+    [InlineData("host:1", "host:1")]
+    public void What_may_be_secret_is_not_shown(string text, string expected) =>
+        Assert.Equal(expected, EndpointAddressParser.Shown(text));
 
     [Theory]
     [MemberData(nameof(BadAddresses))]
@@ -133,6 +152,7 @@ public class EndpointAddressTests
         { new IPEndPoint(IPAddress.IPv6Any, 80), "IPEndPoint \"[::]:80\" has the host ::, which is an address to listen on, not one to connect to. (Parameter 'endPoint')" },
         { new DnsEndPoint("cache", 0), "DnsEndPoint \"Unspecified/cache:0\" has the port 0, which is not in the range 1 to 65,535. (Parameter 'endPoint')" },
         { new DnsEndPoint("cache", 80, AddressFamily.InterNetwork), "DnsEndPoint \"InterNetwork/cache:80\" asks for one address family: resolve the name and pass an IPEndPoint instead. (Parameter 'endPoint')" },
+        { new DnsEndPoint("user:pw@cache", 80), "DnsEndPoint \"***@cache:80\" has more in it than a host and a port (a login is the work of a handshake hook). (Parameter 'endPoint')" },
         { new OtherEndPoint(), "OtherEndPoint \"other\" is of a type that cannot be dialed: pass an IPEndPoint, DnsEndPoint or UnixDomainSocketEndPoint. (Parameter 'endPoint')" },
     };
 

@@ -22,17 +22,19 @@ public class InvalidSettingsTests
         { "MinIdleConnections=-1", "-1 is not in the range 0 to 1,000,000." },
         { "MinIdleConnections=101", "101 is more than MaxConnections, which is 100." },
         { "MaxConnecting=0", "0 is not in the range 1 to 1,000,000." },
-        { "MaxWaiters=-1", "-1 is not in the range 0 to 1,000,000. 0 makes every rent fail that would have to wait." },
+        { "MaxWaiters=-1", "-1 is not in the range 0 to 1,000,000. 0 makes every rent fail that would have to wait for others." },
         { "MaxUses=0", "0 is not in the range 1 to 2,147,483,647. Leave it out (null) for no limit." },
         { "RentTimeout=00:00:00", "00:00:00 is not in the range 00:00:00.001 to 01:00:00, or Infinite. TryRent takes a connection without waiting." },
         { "RentTimeout=-00:00:05", "-00:00:05 is not in the range 00:00:00.001 to 01:00:00, or Infinite. TryRent takes a connection without waiting." },
         { "RentTimeout=01:00:01", "01:00:01 is not in the range 00:00:00.001 to 01:00:00, or Infinite. TryRent takes a connection without waiting." },
         { "ConnectTimeout=00:00:00.0005", "00:00:00.0005 is not in the range 00:00:00.001 to 01:00:00." },
         { "ConnectTimeout=90.00:00:00", "90.00:00:00 is not in the range 00:00:00.001 to 01:00:00." },
-        { "IdleTimeout=00:00:00", "00:00:00 is not in the range 00:00:00.001 to 1.00:00:00, or Infinite." },
-        { "IdleTimeout=1.00:00:01", "1.00:00:01 is not in the range 00:00:00.001 to 1.00:00:00, or Infinite." },
-        { "Lifetime=00:00:00", "00:00:00 is not in the range 00:00:00.001 to 30.00:00:00, or Infinite." },
-        { "Lifetime=31.00:00:00", "31.00:00:00 is not in the range 00:00:00.001 to 30.00:00:00, or Infinite." },
+        { "IdleTimeout=00:00:00", "00:00:00 is not in the range 00:00:00.1 to 1.00:00:00, or Infinite." },
+        { "IdleTimeout=00:00:00.099", "00:00:00.099 is not in the range 00:00:00.1 to 1.00:00:00, or Infinite." },
+        { "Lifetime=00:00:00.099", "00:00:00.099 is not in the range 00:00:00.1 to 30.00:00:00, or Infinite." },
+        { "IdleTimeout=1.00:00:01", "1.00:00:01 is not in the range 00:00:00.1 to 1.00:00:00, or Infinite." },
+        { "Lifetime=00:00:00", "00:00:00 is not in the range 00:00:00.1 to 30.00:00:00, or Infinite." },
+        { "Lifetime=31.00:00:00", "31.00:00:00 is not in the range 00:00:00.1 to 30.00:00:00, or Infinite." },
         { "LifetimeJitter=10", "10 is not in the range 0 to 0.5. It is a fraction: 0.1 is 10 %." },
         { "LifetimeJitter=-0.1", "-0.1 is not in the range 0 to 0.5. It is a fraction: 0.1 is 10 %." },
         { "LifetimeJitter=NaN", "NaN is not in the range 0 to 0.5. It is a fraction: 0.1 is 10 %." },
@@ -45,7 +47,11 @@ public class InvalidSettingsTests
         { "KeepAlive:Interval=10:00:00", "10:00:00 is not in the range 00:00:01 to 09:06:07." },
         { "KeepAlive:Count=0", "0 is not in the range 1 to 127." },
         { "KeepAlive:Count=128", "128 is not in the range 1 to 127." },
-        { "Tls:TargetHost=cache:6379", "\"cache:6379\" is neither a host name nor an IP address; it takes no port and no scheme." },
+        { "Tls:TargetHost=cache:6379", "\"cache:6379\" is neither a host name nor an IP address; it takes no port, no scheme, no brackets and no scope." },
+        { "Tls:TargetHost=[::1]:443", "\"[::1]:443\" is neither a host name nor an IP address; it takes no port, no scheme, no brackets and no scope." },
+        { "Tls:TargetHost=[::1]", "\"[::1]\" is neither a host name nor an IP address; it takes no port, no scheme, no brackets and no scope." },
+        { "Tls:TargetHost=127.1", "\"127.1\" is neither a host name nor an IP address; it takes no port, no scheme, no brackets and no scope." },
+        { "Tls:TargetHost=fe80::1%3", "\"fe80::1%3\" is neither a host name nor an IP address; it takes no port, no scheme, no brackets and no scope." },
         { "Tls:Protocols=Ssl3", "Ssl3 is not allowed: Tls12, Tls13 or both; None leaves the choice to the operating system." },
         { "Tls:Protocols=Tls11, Tls12", "Tls11, Tls12 is not allowed: Tls12, Tls13 or both; None leaves the choice to the operating system." },
         { "Tls:ClientCertificateKeyPath=/a.key", "is set without ClientCertificatePath." },
@@ -103,11 +109,11 @@ public class InvalidSettingsTests
         { "Shutdown:ClosesFirst=Peer", "\"Peer\" is not one of Auto, Server, Client." },
         { "Shutdown:AllowAbort=1", "\"1\" is not true or false." },
         { "Shutdown:DrainTimeout=Infinite", "\"Infinite\" is not a time (hh:mm:ss)." },
-        { "Shutdown=Server", "\"Server\" is a value; a section is expected, with ClosesFirst, Goodbye, GoodbyeTimeout, ServerCloseTimeout, DrainTimeout, AllowQuietClose, AllowAbort." },
-        { "Ports=40000-40999", "\"40000-40999\" is a value; a section is expected, with Range, SourceAddresses, TimeWaitShare, Budget." },
+        { "Shutdown=Server", "is a value; a section is expected, with ClosesFirst, Goodbye, GoodbyeTimeout, ServerCloseTimeout, DrainTimeout, AllowQuietClose, AllowAbort." },
+        { "Ports=40000-40999", "is a value; a section is expected, with Range, SourceAddresses, TimeWaitShare, Budget." },
         { "Ports:SourceAddresses=10.0.0.5", "\"10.0.0.5\" is a value; a list is expected, as in PooledTcp:Endpoints:cache:Ports:SourceAddresses:0." },
         { "Ports:Budget=some", "\"some\" is not a whole number." },
-        { "KeepAlive=20", "\"20\" is a value; a section is expected, with Time, Interval, Count." },
+        { "KeepAlive=20", "is a value; a section is expected, with Time, Interval, Count." },
         { "Tls:ApplicationProtocols=h2", "\"h2\" is a value; a list is expected, as in PooledTcp:Endpoints:cache:Tls:ApplicationProtocols:0." },
     };
 
@@ -121,8 +127,8 @@ public class InvalidSettingsTests
         { "Default:MaxConnections=8", "PooledTcp:Default: is not a setting. Did you mean Defaults?" },
         { "cache:Address=cache:1", "PooledTcp:cache: is not a setting. Known here: MaxClosing, Defaults, Endpoints, Server." },
         { "Endpoints:cache:KeepAlive:Foo=1", "PooledTcp:Endpoints:cache:KeepAlive:Foo: is not a setting. Known here: Time, Interval, Count." },
-        { "Endpoints=cache:1", "PooledTcp:Endpoints: \"cache:1\" is a value; a section is expected, with <name>." },
-        { "Endpoints:other=cache:1", "PooledTcp:Endpoints:other: \"cache:1\" is a value; a section is expected, with Address, MaxConnections, MinIdleConnections, MaxConnecting, MaxWaiters, RentTimeout, ConnectTimeout, IdleTimeout, Lifetime, LifetimeJitter, MaxUses, AllowOneWay, NoDelay, UserTimeout, KeepAlive, Tls, Shutdown, Ports." },
+        { "Endpoints=cache:1", "PooledTcp:Endpoints: is a value; a section is expected, with <name>." },
+        { "Endpoints:other=cache:1", "PooledTcp:Endpoints:other: is a value; a section is expected, with Address, MaxConnections, MinIdleConnections, MaxConnecting, MaxWaiters, RentTimeout, ConnectTimeout, IdleTimeout, Lifetime, LifetimeJitter, MaxUses, AllowOneWay, NoDelay, UserTimeout, KeepAlive, Tls, Shutdown, Ports." },
         { "MaxClosed=9", "PooledTcp:MaxClosed: is not a setting. Did you mean MaxClosing?" },
         { "MaxClosing=0", "PooledTcp:MaxClosing: 0 is not in the range 1 to 1,000,000." },
         { "MaxClosing=many", "PooledTcp:MaxClosing: \"many\" is not a whole number." },
@@ -143,6 +149,39 @@ public class InvalidSettingsTests
 
         var path = setting == "MaxConnections:x" ? "MaxConnections" : setting;
         Assert.Equal([$"{Cache}:{path}: {expected}"], Bound.Faults(lines));
+    }
+
+    [Theory]
+    [InlineData("cache.example.com")]
+    [InlineData("10.0.0.7")]
+    [InlineData("2001:db8::7")]
+    public void A_target_host_is_a_name_or_a_literal(string host) =>
+        Assert.Equal(host, Bound.Settings(
+            "Endpoints:cache:Address=c:1", "Endpoints:cache:Tls:Enabled=true", $"Endpoints:cache:Tls:TargetHost={host}")
+            .GetEndpoint("cache").Tls!.TargetHost);
+
+    [Theory]
+    [InlineData("Endpoints:cache:Address=redis://:hunter2@10.0.0.7:6379")]
+    [InlineData("Endpoints:cache:Address=redis://10.0.0.7:6379?password=hunter2")]
+    [InlineData("Endpoints:cache:Address=user:hunter2@host:1")]
+    [InlineData("Endpoints:cache:Address=user:hunter2@host")]
+    [InlineData("Endpoints:cache:Address=hunter2@host")]
+    [InlineData("Endpoints:cache:Address=hunter2@host:1")]
+    [InlineData("Endpoints:cache:Address=user:p@hunter2@[::1]:1")]
+    [InlineData("Endpoints:cache:Address=[user:hunter2@::1]:1")]
+    [InlineData("Endpoints:cache:Address=host:1,password=hunter2")]
+    [InlineData("Endpoints:cache:Address=Server=host;Password=hunter2")]
+    [InlineData("Endpoints:cache=user:hunter2@host:1")]
+    [InlineData("Endpoints:cache:Tls=hunter2")]
+    [InlineData("Endpoints:cache:Tls:TargetHost=user:hunter2@host")]
+    [InlineData("Defaults:Address=user:hunter2@host:1")]
+    [InlineData("Defaults=hunter2")]
+    public void A_secret_in_a_wrong_place_is_not_repeated(string line)
+    {
+        var faults = Bound.Faults(line);
+
+        Assert.Contains(faults, fault => fault.StartsWith("PooledTcp:" + line.Split('=')[0], StringComparison.Ordinal));
+        Assert.DoesNotContain(faults, static fault => fault.Contains("hunter2", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -361,7 +400,7 @@ public class InvalidSettingsTests
         Assert.Equal(
             [
                 $"{Cache}:ConnectTimeout: Infinite is not in the range 00:00:00.001 to 01:00:00.",
-                $"{Cache}:Lifetime: 10675199.02:48:05.4775807 is not in the range 00:00:00.001 to 30.00:00:00, or Infinite.",
+                $"{Cache}:Lifetime: 10675199.02:48:05.4775807 is not in the range 00:00:00.1 to 30.00:00:00, or Infinite.",
             ],
             e.Failures);
     }

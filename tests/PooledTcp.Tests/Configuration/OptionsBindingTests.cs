@@ -381,10 +381,10 @@ public class OptionsBindingTests
     {
         var settings = Bound.Settings("Endpoints:gateway:Address=g:1", "Endpoints:Cache:Address=c:1");
         Assert.Equal(
-            "No endpoint \"cash\" is configured under PooledTcp:Endpoints. Configured: Cache, gateway. (Parameter 'name')",
+            "No endpoint \"cash\" is configured under PooledTcp:Endpoints. Configured: Cache, gateway. (Parameter 'endpoint')",
             Assert.Throws<ArgumentException>(() => settings.GetEndpoint("cash")).Message);
         Assert.Equal(
-            "No endpoint \"cash\" is configured under PooledTcp:Endpoints. Configured: none. (Parameter 'name')",
+            "No endpoint \"cash\" is configured under PooledTcp:Endpoints. Configured: none. (Parameter 'endpoint')",
             Assert.Throws<ArgumentException>(() => Bound.Settings().GetEndpoint("cash")).Message);
     }
 

@@ -15,6 +15,32 @@ public class RegistrationTests
     private static readonly string[] Good = ["Endpoints:cache:Address=127.0.0.1:6379", "Endpoints:gateway:Address=127.0.0.1:9000"];
 
     [Fact]
+    public async Task A_hook_may_need_another_pool_of_the_same_client()
+    {
+        using var host = Host.CreateDefaultBuilder().ConfigureServices(static services => services
+            .AddPooledTcp(static options =>
+            {
+                options.AddEndpoint("auth", static e => e.Address = "127.0.0.1:1");
+                options.AddEndpoint("cache", static e => e.Address = "127.0.0.1:2");
+            })
+            .AddEndpoint("cache").WithHandshake<TokenLogin>()).Build();
+
+        await host.StartAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        await host.StopAsync(TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public async Task A_hook_that_cannot_be_made_fails_the_start()
+    {
+        using var host = Host.CreateDefaultBuilder().ConfigureServices(static services => services
+            .AddPooledTcp(static options => options.AddEndpoint("cache", static e => e.Address = "127.0.0.1:2"))
+            .AddEndpoint("cache").WithHandshake<NeedsTheUnknown>()).Build();
+
+        var refused = await Assert.ThrowsAsync<InvalidOperationException>(() => host.StartAsync(TestContext.Current.CancellationToken));
+        Assert.Contains(nameof(IFormatProvider), refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Keyed_pools_resolve_for_names_known_only_from_configuration()
     {
         await using var provider = Build(static s => s.AddPooledTcp(Bound.Section(Good)).Services.AddTransient<NeedsCache>());
@@ -36,6 +62,7 @@ public class RegistrationTests
         var e = Assert.Throws<ArgumentException>(() => provider.GetRequiredKeyedService<TcpPool>("cash"));
         Assert.StartsWith(
             "No endpoint \"cash\" is configured under PooledTcp:Endpoints. Configured: cache, gateway.", e.Message, StringComparison.Ordinal);
+        Assert.Equal("endpoint", e.ParamName);
         var other = Assert.Throws<ArgumentException>(() => provider.GetRequiredKeyedService<TcpPool>(42));
         Assert.StartsWith("The key of a TcpPool is the name of its endpoint, a string, not 42.", other.Message, StringComparison.Ordinal);
     }
@@ -115,14 +142,28 @@ public class RegistrationTests
         });
         await using (provider)
         {
-            Hooks(provider);
+            Make(provider);
             // One Login for each endpoint; the registered Cleanup is one.
             Assert.Equal(2, dependency.Logins.Count);
             Assert.NotNull(provider.GetRequiredService<Cleanup>());
             Assert.Equal(1, dependency.Cleanups);
         }
 
-        Assert.All(dependency.Logins, static login => Assert.True(login.Disposed));
+        Assert.All(dependency.Logins, static login => Assert.Equal(1, login.Disposals));
+    }
+
+    [Fact]
+    public async Task A_registered_hook_is_disposed_once()
+    {
+        var dependency = new Dependency();
+        await using (var provider = Build(s => s.AddSingleton(dependency).AddSingleton<Login>()
+            .AddPooledTcp(Bound.Section(Good))
+            .AddEndpoint("cache").WithHandshake<Login>().AddEndpoint("gateway").WithHandshake<Login>()))
+        {
+            Make(provider);
+        }
+
+        Assert.Equal(1, Assert.Single(dependency.Logins).Disposals);
     }
 
     [Fact]
@@ -148,7 +189,7 @@ public class RegistrationTests
             .AddScoped<Login>().AddScoped<Dependency>()
             .AddPooledTcp(Bound.Section(Good)).AddEndpoint("cache").WithHandshake<Login>());
 
-        var e = Assert.Throws<InvalidOperationException>(() => Hooks(provider));
+        var e = Assert.Throws<InvalidOperationException>(() => Make(provider));
         Assert.Contains("scoped", e.Message, StringComparison.Ordinal);
     }
 
@@ -219,6 +260,15 @@ public class RegistrationTests
         return services.BuildServiceProvider(new ServiceProviderOptions { ValidateScopes = true, ValidateOnBuild = true });
     }
 
+    /// <summary>As the hosted service does at start, once the client is there.</summary>
+    private static void Make(IServiceProvider provider)
+    {
+        foreach (EndpointHook hook in provider.GetServices<EndpointHook>())
+        {
+            hook.Make!(provider);
+        }
+    }
+
     private static IReadOnlyDictionary<string, EndpointHooks> Hooks(IServiceProvider provider) =>
         EndpointHook.Collect(provider.GetServices<EndpointHook>(), provider);
 
@@ -238,11 +288,11 @@ public class RegistrationTests
     {
         public Login(Dependency dependency) => dependency.Logins.Add(this);
 
-        public bool Disposed { get; private set; }
+        public int Disposals { get; private set; }
 
         public ValueTask<object?> HandshakeAsync(TcpLease connection, CancellationToken cancellationToken) => new((object?)null);
 
-        public void Dispose() => Disposed = true;
+        public void Dispose() => Disposals++;
     }
 
     private sealed class Logout : IGoodbye
@@ -255,5 +305,15 @@ public class RegistrationTests
         public Cleanup(Dependency dependency) => dependency.Cleanups++;
 
         public ValueTask ResetAsync(TcpLease connection, CancellationToken cancellationToken) => default;
+    }
+
+    private sealed class TokenLogin([FromKeyedServices("auth")] TcpPool tokens) : ITcpHandshake
+    {
+        public ValueTask<object?> HandshakeAsync(TcpLease connection, CancellationToken cancellationToken) => new(tokens.Name);
+    }
+
+    private sealed class NeedsTheUnknown(IFormatProvider unknown) : ITcpHandshake
+    {
+        public ValueTask<object?> HandshakeAsync(TcpLease connection, CancellationToken cancellationToken) => new(unknown);
     }
 }

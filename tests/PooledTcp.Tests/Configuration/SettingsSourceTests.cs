@@ -224,7 +224,7 @@ public sealed class SettingsSourceTests : IDisposable
         Assert.Equal(
             """
             2 settings are not valid:
-              PooledTcp:Endpoints:cache:MaxWaiters: -1 is not in the range 0 to 1,000,000. 0 makes every rent fail that would have to wait.
+              PooledTcp:Endpoints:cache:MaxWaiters: -1 is not in the range 0 to 1,000,000. 0 makes every rent fail that would have to wait for others.
               Ops: at most 50.
             """.ReplaceLineEndings("\n"),
             e.Message);
@@ -342,6 +342,108 @@ public sealed class SettingsSourceTests : IDisposable
 
         static string Json(int max) =>
             $$$"""{ "PooledTcp": { "Endpoints": { "cache": { "Address": "cache:6379", "MaxConnections": {{{max}}} } } } }""";
+    }
+
+    [Theory]
+    [InlineData("Endpoints:cache:Tls:Enabled=true", "PooledTcp:Endpoints:cache:Tls:Enabled")]
+    [InlineData("Endpoints:cache:MaxUses=9", "PooledTcp:Endpoints:cache:MaxUses")]
+    [InlineData("Endpoints:cache:KeepAlive:Count=2", "PooledTcp:Endpoints:cache:KeepAlive:Count")]
+    [InlineData("Endpoints:cache:Tls:ApplicationProtocols:0=h2", "PooledTcp:Endpoints:cache:Tls:ApplicationProtocols")]
+    [InlineData("Defaults:Tls:Enabled=true", "PooledTcp:Defaults:Tls:Enabled")]
+    public void A_vanished_key_keeps_the_last_good_settings(string line, string key)
+    {
+        _configuration.Set([.. Good, line]);
+        Start();
+
+        _configuration.Set([.. Good, "Endpoints:cache:MaxWaiters=5"]);
+
+        AssertRejected($"{key}: has vanished; to give it up, write its default value.");
+    }
+
+    [Fact]
+    public void An_emptied_Tls_section_does_not_turn_TLS_off()
+    {
+        _configuration.SetJson("""{ "PooledTcp": { "Endpoints": { "cache": { "Address": "c:1", "Tls": { "Enabled": true } } } } }""");
+        Start();
+
+        _configuration.SetJson("""{ "PooledTcp": { "Endpoints": { "cache": { "Address": "c:1", "Tls": {} } } } }""");
+
+        AssertRejected("PooledTcp:Endpoints:cache:Tls:Enabled: has vanished; to give it up, write its default value.");
+    }
+
+    [Fact]
+    public void An_explicit_value_gives_a_setting_up_and_then_its_key_may_go()
+    {
+        _configuration.SetJson(Json("""
+            "MaxUses": 9, "MaxConnections": 5, "Tls": { "Enabled": true, "TargetHost": "x", "ApplicationProtocols": [ "a", "b" ] }
+            """));
+        Start();
+
+        _configuration.SetJson(Json("""
+            "MaxUses": null, "MaxConnections": 100, "Tls": { "Enabled": false, "TargetHost": null, "ApplicationProtocols": [] }
+            """));
+        var settings = Assert.Single(_published).GetEndpoint("cache");
+        Assert.Null(settings.Tls);
+        Assert.Equal((int.MaxValue, 100), (settings.MaxUses, settings.MaxConnections));
+
+        _configuration.SetJson(Json("\"NoDelay\": true"));
+        _configuration.SetJson(Json("\"NoDelay\": false"));
+        Assert.Equal(2, _published.Count);
+        Assert.DoesNotContain(_logger.Collector.GetSnapshot(), static r => r.Level == LogLevel.Error);
+
+        static string Json(string rest) =>
+            $$$"""{ "PooledTcp": { "Endpoints": { "cache": { "Address": "c:1", {{{rest}}} } } } }""";
+    }
+
+    [Fact]
+    public void A_shorter_list_and_a_key_in_other_letters_have_not_vanished()
+    {
+        _configuration.Set("Endpoints:cache:Address=c:1", "Endpoints:cache:Tls:Enabled=true",
+            "Endpoints:cache:Tls:ApplicationProtocols:0=a", "Endpoints:cache:Tls:ApplicationProtocols:1=b");
+        Start();
+
+        _configuration.Set("Endpoints:CACHE:address=c:1", "Endpoints:CACHE:TLS:enabled=true",
+            "Endpoints:CACHE:TLS:applicationprotocols:0=a");
+
+        Assert.Equal("a", Assert.Single(_published).GetEndpoint("cache").Tls!.ApplicationProtocols);
+    }
+
+    [Fact]
+    public void A_layer_that_lost_its_file_does_not_turn_TLS_off()
+    {
+        const string Base = """{ "PooledTcp": { "Defaults": { "MaxConnections": 5, "Tls": { "Enabled": true } } } }""";
+        var folder = Directory.CreateTempSubdirectory();
+        try
+        {
+            string lower = Path.Combine(folder.FullName, "base.json"), upper = Path.Combine(folder.FullName, "prod.json");
+            File.WriteAllText(lower, Base);
+            File.WriteAllText(upper, Upper("cache:6379"));
+            var root = new ConfigurationBuilder()
+                .AddJsonFile(lower, optional: true, reloadOnChange: false).AddJsonFile(upper, optional: false, reloadOnChange: false).Build();
+            Start(root.GetSection("PooledTcp"));
+
+            // A watched file that was damaged ends the same: no keys, and the other layer's next change is told.
+            File.Delete(lower);
+            File.WriteAllText(upper, Upper("cache:6380"));
+            root.Reload();
+
+            AssertRejected(
+                "PooledTcp:Defaults:MaxConnections: has vanished; to give it up, write its default value.",
+                "PooledTcp:Defaults:Tls:Enabled: has vanished; to give it up, write its default value.");
+
+            File.WriteAllText(lower, Base);
+            File.WriteAllText(upper, Upper("cache:6381"));
+            root.Reload();
+            Assert.Equal("cache:6381", _published[^1].GetEndpoint("cache").Address.ToString());
+            Assert.All(_published, static settings => Assert.NotNull(settings.GetEndpoint("cache").Tls));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+
+        static string Upper(string address) =>
+            $$$"""{ "PooledTcp": { "Endpoints": { "cache": { "Address": "{{{address}}}" } } } }""";
     }
 
     private void Start(IConfigurationSection? section = null)

@@ -90,4 +90,32 @@ public sealed class TlsFindingsTests
             await echo;
         }
     }
+
+    [Theory]
+    [InlineData(SslProtocols.Tls12, 3)]
+    [InlineData(SslProtocols.Tls12, 20)]
+    [InlineData(SslProtocols.Tls13, 3)]
+    [InlineData(SslProtocols.Tls13, 5)]
+    [InlineData(SslProtocols.Tls13, 20)]
+    public async Task The_first_part_of_a_stray_record_is_unread_bytes_behind_tickets_or_alone(SslProtocols protocol, int arrived)
+    {
+        var (client, socket, server) = await TlsServerEnd.ConnectAsync(TestSettings.PinnedTls(protocol));
+        await using (server)
+        {
+            Assert.True(client.TryPark());
+            if (protocol == SslProtocols.Tls13)
+            {
+                await LoopbackSockets.UntilReadable(socket);
+            }
+
+            int tickets = socket.Available;
+            byte[] stray = await server.EncryptAsync(LateReply);
+            Assert.True(arrived < stray.Length);
+            await server.SendRawAsync(stray.AsMemory(0, arrived));
+            await LoopbackSockets.Until(() => socket.Available >= tickets + arrived);
+
+            Assert.Equal(IdleVerdict.UnreadBytes, client.CheckIdle());
+            client.Close();
+        }
+    }
 }

@@ -1,6 +1,7 @@
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using Xunit;
@@ -66,6 +67,36 @@ public sealed class TlsVerificationTests
         await Assert.ThrowsAsync<AuthenticationException>(() => server.ConnectAsync(TestSettings.PinnedTls(SslProtocols.Tls13)));
         await server.AssertDisconnectedAsync();
     }
+
+    /// <summary>SslStream hands its verification over with the chain it has built, and that chain says how.</summary>
+    [Theory]
+    [InlineData(true, X509RevocationMode.Online)]
+    [InlineData(false, X509RevocationMode.NoCheck)]
+    public async Task CheckRevocation_reaches_the_verification(bool check, X509RevocationMode expected)
+    {
+        X509RevocationMode? seen = null;
+        PooledTcpOptions options = new();
+        options.AddEndpoint("cache", endpoint =>
+        {
+            endpoint.Address = "127.0.0.1:1";
+            endpoint.Tls.Enabled = true;
+            endpoint.Tls.CheckRevocation = check;
+            endpoint.Tls.RemoteCertificateValidationCallback = (_, certificate, chain, _) =>
+            {
+                seen = chain!.ChainPolicy.RevocationMode;
+                return certificate!.GetCertHashString() == TestCertificates.Server.Thumbprint;
+            };
+        });
+        using var server = new Server();
+        Transport client = await server.ConnectAsync(SettingsFactory.Create(options).GetEndpoint("cache").Tls!);
+        Assert.Equal(expected, seen);
+        client.Close();
+    }
+
+    /// <summary>Not on the wire: a server whose request is refused (TLS 1.2) gets no answer, and waits.</summary>
+    [Fact]
+    public void Renegotiation_is_off() =>
+        Assert.False(TlsTransport.ToClientOptions(TestSettings.PinnedTls(SslProtocols.Tls12)).AllowRenegotiation);
 
     [Fact]
     public async Task A_server_that_closes_in_the_handshake_is_an_io_error()

@@ -117,6 +117,22 @@ public sealed class ExpiryTests
         Assert.Equal(1, pool.Now.ClosedByReason["idle_timeout"]);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_sweep_that_comes_late_lends_nothing_past_its_end(bool lifetime)
+    {
+        // Swept every 3 s, last at 55 s; the next is due at 58 s and comes later than the end at 60 s. The mark was
+        // made two intervals ahead; one would have been enough only for a sweep on time.
+        await using PoolHarness pool = PoolHarness.Automatic(
+            lifetime ? PoolHarness.Settings(lifetime: Minute) : PoolHarness.Settings(idle: Minute));
+        long[] ids = await pool.FillAsync(1);
+        pool.Pass(TimeSpan.FromSeconds(55), TimeSpan.FromSeconds(55));
+        pool.Time.Advance(TimeSpan.FromSeconds(5));
+        Assert.NotEqual(ids[0], (await pool.RentAsync()).ConnectionId);
+        Assert.Equal(1, pool.Now.ClosedByReason[lifetime ? "max_lifetime" : "idle_timeout"]);
+    }
+
     [Fact]
     public async Task Time_in_use_is_not_idle_time()
     {

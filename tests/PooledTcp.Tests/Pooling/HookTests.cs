@@ -1,4 +1,5 @@
 using System.Buffers;
+using PooledTcp.Connections;
 using PooledTcp.Tests.Fakes;
 using Xunit;
 
@@ -332,5 +333,20 @@ public sealed class HookTests
         {
             Assert.NotSame(pending, ArrayPool<byte>.Shared.Rent(pending.Length));
         }
+    }
+
+    [Theory]
+    [InlineData(true, nameof(IdleVerdict.UnreadBytes), "before it had read everything")]
+    [InlineData(false, nameof(IdleVerdict.Clean), "before it had read everything")]
+    [InlineData(true, nameof(IdleVerdict.PeerClosed), "closed the connection at the end of the handshake")]
+    public async Task What_a_handshake_leaves_in_the_transport_fails_the_dial_of_a_direct_hand_over(bool parks, string verdict, string message)
+    {
+        await using PoolHarness pool = new(hooks: new() { Handshake = static (_, _) => ValueTask.FromResult<object?>(null) });
+        Task<TcpLease> rent = pool.RentAsync();
+        FakeTransport transport = (await pool.Connector.NextAsync()).Open(new FakeTransport { ParkResult = parks, Verdict = Enum.Parse<IdleVerdict>(verdict) });
+        EndpointUnavailableException e = await Assert.ThrowsAsync<EndpointUnavailableException>(() => rent);
+        Assert.Contains(message, e.Message, StringComparison.Ordinal);
+        Assert.True(transport.IsClosed);
+        pool.AssertCounts(idle: 0, used: 0, connecting: 0);
     }
 }

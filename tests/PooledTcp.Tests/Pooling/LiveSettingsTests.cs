@@ -137,4 +137,32 @@ public sealed class LiveSettingsTests
         pool.AssertCounts(idle: 2, used: held.Length);
         Assert.Equal(5, pool.Connector.Dials);
     }
+
+    [Fact]
+    public async Task A_shorter_Lifetime_holds_at_the_next_return_and_the_next_rent()
+    {
+        await using PoolHarness pool = PoolHarness.Automatic();
+        TcpLease[] leases = [await pool.RentAsync(), await pool.RentAsync()];
+        pool.Pass(TimeSpan.FromMinutes(10), TimeSpan.FromSeconds(5));
+        PoolHarness.Return(leases[0]);
+        pool.AssertCounts(idle: 1, used: 1);
+
+        // No sweep has run under the new settings.
+        pool.Core.Apply(PoolHarness.Settings(lifetime: TimeSpan.FromMinutes(1)));
+        PoolHarness.Return(leases[1]);
+        pool.AssertCounts(idle: 1, used: 0);
+        Assert.False(pool.Pool.TryRent(out _));
+        Assert.Equal(2, pool.Now.ClosedByReason["max_lifetime"]);
+    }
+
+    [Fact]
+    public async Task A_shorter_IdleTimeout_holds_at_the_next_rent()
+    {
+        await using PoolHarness pool = PoolHarness.Automatic();
+        await pool.FillAsync(1);
+        pool.Pass(TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(5));
+        pool.Core.Apply(PoolHarness.Settings(idle: TimeSpan.FromSeconds(30)));
+        Assert.False(pool.Pool.TryRent(out _));
+        Assert.Equal(1, pool.Now.ClosedByReason["idle_timeout"]);
+    }
 }

@@ -147,4 +147,22 @@ public sealed class MinIdleTests
         pool.Pool.Clear();
         await pool.UntilAsync(static now => now is { Idle: 2, Created: 4 });
     }
+
+    [Fact]
+    public async Task A_fresh_connection_that_cannot_be_parked_is_not_a_hot_loop()
+    {
+        // The server speaks first, and nobody listens: the next one would fare no better.
+        await using PoolHarness pool = new(PoolHarness.Settings(minIdle: 1));
+        pool.Maintain();
+        (await pool.Connector.NextAsync()).Open(new FakeTransport { ParkResult = false });
+        await pool.UntilAsync(static now => now.Closed == 1);
+        pool.Maintain();
+        pool.Maintain();
+        pool.AssertCounts(idle: 0, connecting: 0);
+
+        // 90 s / 20.
+        pool.Time.Advance(TimeSpan.FromSeconds(4.5));
+        pool.Maintain();
+        pool.AssertCounts(connecting: 1);
+    }
 }

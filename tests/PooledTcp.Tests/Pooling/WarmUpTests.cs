@@ -107,4 +107,64 @@ public sealed class WarmUpTests
         await Assert.ThrowsAsync<PoolClosedException>(() => pending.WaitAsync(PoolHarness.Hang));
         await Assert.ThrowsAsync<PoolClosedException>(() => pool.Pool.WarmUpAsync(1));
     }
+
+    [Fact]
+    public async Task A_limit_lowered_below_it_fails_it_and_names_both()
+    {
+        await using PoolHarness pool = new(PoolHarness.Settings(max: 4));
+        Task large = pool.Pool.WarmUpAsync(4);
+        Task small = pool.Pool.WarmUpAsync(2);
+        FakeDial[] dials = await pool.Connector.NextAsync(4);
+        pool.Core.Apply(PoolHarness.Settings(max: 2));
+        InvalidOperationException e = await Assert.ThrowsAsync<InvalidOperationException>(() => large.WaitAsync(PoolHarness.Hang));
+        Assert.Contains("MaxConnections of pool 'fake' was lowered to 2, below the 4", e.Message, StringComparison.Ordinal);
+        Assert.False(small.IsCompleted);
+        Array.ForEach(dials, static d => d.Open());
+        await small.WaitAsync(PoolHarness.Hang);
+        await pool.UntilAsync(static now => now is { Idle: 2, Connecting: 0, Closing: 0 });
+    }
+
+    [Fact]
+    public async Task One_that_fails_while_its_caller_leaves_is_no_unobserved_exception()
+    {
+        string mark = $"warm-up {Guid.NewGuid()}";
+        int unobserved = 0;
+        EventHandler<UnobservedTaskExceptionEventArgs> count = (_, e) =>
+        {
+            if (e.Exception.ToString().Contains(mark, StringComparison.Ordinal))
+            {
+                Interlocked.Increment(ref unobserved);
+            }
+        };
+        TaskScheduler.UnobservedTaskException += count;
+        try
+        {
+            for (int round = 0; round < 200; round++)
+            {
+                await RaceAsync(mark);
+            }
+
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            Assert.Equal(0, unobserved);
+        }
+        finally
+        {
+            TaskScheduler.UnobservedTaskException -= count;
+        }
+
+        static async Task RaceAsync(string mark)
+        {
+            await using PoolHarness pool = new();
+            using CancellationTokenSource cancel = new();
+            Task warm = pool.Pool.WarmUpAsync(1, cancel.Token);
+            FakeDial dial = await pool.Connector.NextAsync();
+
+            // The failure takes a hop or two to the warm-up, so the cancellation comes in between now and then.
+            dial.Fail(new IOException(mark));
+            await PoolHarness.UntilAsync(() => pool.Now.DialsFailed == 1);
+            cancel.Cancel();
+            await Assert.ThrowsAnyAsync<Exception>(() => warm.WaitAsync(PoolHarness.Hang));
+        }
+    }
 }

@@ -1,0 +1,64 @@
+using PooledTcp.Connections;
+using PooledTcp.Tests.Fakes;
+using Xunit;
+
+namespace PooledTcp.Tests.Connections;
+
+/// <summary>The state word, one step at a time: the interleavings that decide who a connection belongs to.</summary>
+public sealed class TcpConnectionTests
+{
+    [Fact]
+    public void A_returner_takes_back_its_own_publication_and_no_later_one()
+    {
+        TcpConnection connection = NewConnection();
+        long first = connection.CurrentVersion;
+        connection.PublishIdle();
+
+        // Another caller rents and returns it; that return is about to link it into the stack.
+        Assert.True(connection.TryTake());
+        long second = connection.CurrentVersion;
+        connection.BeginLease();
+        Assert.False(connection.TryTakeBack(first));
+        Assert.False(connection.TryTakeBack(second));
+        connection.Complete(second);
+        Assert.True(connection.IsCleanlyCompleted(second, out long seen));
+        Assert.True(connection.TryEndCompleted(seen));
+
+        Assert.False(connection.TryTakeBack(first));
+        Assert.True(connection.IsIdle);
+        Assert.True(connection.TryTakeBack(second));
+        Assert.True(connection.IsLeased);
+        Assert.False(connection.TryTake());
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_return_loses_to_an_operation_that_began_ended_and_was_completed_after_its_look(bool send)
+    {
+        FakeTransport transport = new();
+        TcpConnection connection = NewConnection(transport);
+        connection.LendDirectly();
+        connection.BeginLease();
+        long version = connection.CurrentVersion;
+        connection.Complete(version);
+        Assert.True(connection.IsCleanlyCompleted(version, out long seen));
+
+        if (send)
+        {
+            await connection.SendAsync(version, new byte[1], CancellationToken.None);
+        }
+        else
+        {
+            transport.Feed("x");
+            await connection.ReceiveAsync(version, new byte[1], ReadStyle.Direct, CancellationToken.None);
+        }
+
+        connection.Complete(version);
+        Assert.False(connection.TryEndCompleted(seen));
+        Assert.True(connection.IsLeased);
+    }
+
+    private static TcpConnection NewConnection(FakeTransport? transport = null) =>
+        new(1, "fake", transport ?? new FakeTransport(), null!, 0, 1, new PoolClock(TimeProvider.System));
+}
