@@ -34,7 +34,7 @@ internal sealed partial class ConnectedSocket
 
         // Read now: both must outlive the socket, since they are asked for when a close is accounted.
         LocalEndPoint = Fold(socket.LocalEndPoint);
-        RemoteEndPoint = Fold(socket.RemoteEndPoint);
+        RemoteEndPoint = Fold(PeerOf(socket));
     }
 
     /// <summary>By family: a socket that a connect callback made need not name its protocol.</summary>
@@ -153,6 +153,19 @@ internal sealed partial class ConnectedSocket
         {
             int sent = await _socket.SendAsync(buffer, SocketFlags.None, cancellationToken).ConfigureAwait(false);
             buffer = buffer[sent..];
+        }
+    }
+
+    /// <summary>A peer that reset the connection already has no name any more; the first operation says what happened.</summary>
+    private static EndPoint? PeerOf(Socket socket)
+    {
+        try
+        {
+            return socket.RemoteEndPoint;
+        }
+        catch (SocketException)
+        {
+            return null;
         }
     }
 
