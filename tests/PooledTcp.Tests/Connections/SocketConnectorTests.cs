@@ -262,7 +262,7 @@ public sealed class SocketConnectorTests
     }
 
     /// <summary>The sockets are real; only the name server is not, as no name resolves to these addresses on every machine.</summary>
-    private static SocketConnector Resolving(string expected, IPAddress[] addresses) => new("cache", connectCallback: null, (host, _) =>
+    private static SocketConnector Resolving(string expected, IPAddress[] addresses) => new("cache", connectCallback: null, TestSettings.Ports, (host, _) =>
     {
         Assert.Equal(expected, host);
         return Task.FromResult(addresses);
