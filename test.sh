@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Restores (from nuget.org), builds and runs every test. Needs only the .NET SDK.
+# Restores (from NuGet), builds and runs every test. Needs only the .NET SDK.
 #
 #   ./test.sh [--install] [--coverage] [-- OPTIONS OF dotnet test]
 #

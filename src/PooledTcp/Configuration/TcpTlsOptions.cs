@@ -54,7 +54,10 @@ public sealed class TcpTlsOptions
     /// <value>Default: null.</value>
     public string? ClientCertificatePassword { get; set; }
 
-    /// <summary>Client certificates from code; at least one needs its private key. Not bound from configuration.</summary>
+    /// <summary>
+    /// The client's certificate from code: the first one with a private key is the identity, the others are its chain. Not
+    /// bound from configuration.
+    /// </summary>
     /// <value>Default: empty.</value>
     public X509Certificate2Collection ClientCertificates { get; private set; } = [];
 
