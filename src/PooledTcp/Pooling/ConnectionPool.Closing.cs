@@ -101,7 +101,7 @@ internal sealed partial class ConnectionPool
             Services.Maintenance.Request(this);
         }
 
-        // Last: a logger that throws must find the books in order.
+        // Last, when the books are in order: a log sink is not ours, and may be slow.
         PoolLog.Closed(
             Services.Logger, Name, connection.Id, connection.Uses, run.Reason, CloseMethods.Name(outcome.Method), outcome.PeerFirst ? "peer" : "local", run.Why);
     }

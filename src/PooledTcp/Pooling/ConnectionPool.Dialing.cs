@@ -17,6 +17,7 @@ internal sealed partial class ConnectionPool
     private readonly List<Dial> _orphans = [];
     private readonly List<WarmUp> _warmUps = [];
     private Exception? _lastConnectError;
+    private string? _lastConnectErrorText;
     private TimeSpan _lastConnectErrorAt;
     private long _created;
     private long _dialsFailed;
@@ -93,6 +94,9 @@ internal sealed partial class ConnectionPool
 
         // Before the gate: a fake clock may run due timers at any reading, the one that expires this very waiter among them.
         TimeSpan now = Services.Clock.Read();
+
+        // Before the gate, too: the exception may be a hook's own, and so is its text.
+        string told = Describe(exception);
         lock (_gate)
         {
             // Given up by Clear, by new settings or by the shutdown: its waiter, if it has one, gets another dial.
@@ -102,6 +106,7 @@ internal sealed partial class ConnectionPool
             if (!cancelled)
             {
                 _lastConnectError = exception;
+                _lastConnectErrorText = told;
                 _lastConnectErrorAt = now;
                 _dialsFailed++;
                 _topUpFailed = true;
@@ -129,8 +134,8 @@ internal sealed partial class ConnectionPool
         Services.Maintenance.Request(this);
         if (!cancelled)
         {
-            waiter?.Fail(UnavailableError(exception));
-            warm?.ForEach(w => w.Done.TrySetException(UnavailableError(exception)));
+            waiter?.Fail(UnavailableError(exception, told));
+            warm?.ForEach(w => w.Done.TrySetException(UnavailableError(exception, told)));
             PoolLog.DialFailed(Services.Logger, exception, Name);
         }
     }
@@ -328,11 +333,7 @@ internal sealed partial class ConnectionPool
             }
 
             // If it failed while its caller was leaving, nobody else will look.
-            _ = warmUp.Done.Task.ContinueWith(
-                static task => task.Exception,
-                CancellationToken.None,
-                TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
-                TaskScheduler.Default);
+            warmUp.Done.Task.ObserveFault();
         }
     }
 

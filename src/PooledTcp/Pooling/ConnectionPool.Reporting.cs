@@ -120,9 +120,8 @@ internal sealed partial class ConnectionPool
             : $"Pool '{Name}' is closed: its client was disposed.",
         Name);
 
-    private EndpointUnavailableException UnavailableError(Exception cause)
+    private EndpointUnavailableException UnavailableError(Exception cause, string told)
     {
-        string told = Describe(cause);
         lock (_gate)
         {
             return new EndpointUnavailableException(
@@ -146,7 +145,7 @@ internal sealed partial class ConnectionPool
     {
         int idle = CountIdle();
         string lastError = "";
-        if (_lastConnectError is not null && Describe(_lastConnectError) is var last && !string.Equals(last, told, StringComparison.Ordinal))
+        if (_lastConnectErrorText is { } last && !string.Equals(last, told, StringComparison.Ordinal))
         {
             lastError = string.Create(
                 CultureInfo.InvariantCulture, $", last dial error {(Services.Clock.Read() - _lastConnectErrorAt).TotalSeconds:0} s ago: {last}");

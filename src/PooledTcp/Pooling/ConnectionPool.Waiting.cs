@@ -221,7 +221,7 @@ internal sealed partial class ConnectionPool
     private ITimer CreateDeadlineTimer()
     {
         // The timer outlives the caller who happens to need it first.
-        using AsyncFlowControl flow = ExecutionContext.IsFlowSuppressed() ? default : ExecutionContext.SuppressFlow();
+        using AsyncFlowControl flow = ExecutionContext.SuppressFlow();
         return Services.Clock.Time.CreateTimer(
             static state => ((ConnectionPool)state!).ExpireWaiters(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }

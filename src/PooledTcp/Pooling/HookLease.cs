@@ -36,11 +36,7 @@ internal sealed class HookLease : ILeaseOwner
             // On a thread of its own: a hook that blocks must not keep us past the budget.
             TcpLease lease = new(connection);
             Task<T> run = Task.Run(() => hook(lease, cancellationToken).AsTask(), CancellationToken.None);
-            _ = run.ContinueWith(
-                static late => late.Exception, // observed, if we do not wait for the end of a hook that ignores its token
-                CancellationToken.None,
-                TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
-                TaskScheduler.Default);
+            run.ObserveFault(); // we do not wait for the end of a hook that ignores its token
             result = await run.WaitAsync(cancellationToken).ConfigureAwait(false);
 
             // One-way hooks are fine (a PROXY header has no reply): the author of a hook knows the protocol.

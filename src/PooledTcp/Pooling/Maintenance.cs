@@ -33,7 +33,7 @@ internal sealed class Maintenance : IAsyncDisposable
         _onError = onError;
 
         // Not on the constructing caller's execution context: the loop outlives the caller.
-        using (ExecutionContext.IsFlowSuppressed() ? default : ExecutionContext.SuppressFlow())
+        using (ExecutionContext.SuppressFlow())
         {
             _loop = Task.Run(RunAsync);
         }

@@ -95,6 +95,26 @@ internal sealed class PoolHarness : IAsyncDisposable
         return harness;
     }
 
+    /// <summary>A pool that is cleared when its first handshake is as good as over, so that this dial may succeed all the same.</summary>
+    public static PoolHarness ClearedInTheFirstHandshake()
+    {
+        PoolHarness? harness = null;
+        int dials = 0;
+        harness = Automatic(hooks: new()
+        {
+            Handshake = (_, _) =>
+            {
+                if (Interlocked.Increment(ref dials) == 1)
+                {
+                    harness!.Pool.Clear();
+                }
+
+                return ValueTask.FromResult<object?>(null);
+            },
+        });
+        return harness;
+    }
+
     public Task<TcpLease> RentAsync(CancellationToken cancellationToken = default) =>
         Pool.RentAsync(cancellationToken).AsTask().WaitAsync(Hang, CancellationToken.None);
 

@@ -89,22 +89,7 @@ public sealed class ClearTests
     [Fact]
     public async Task A_dial_that_succeeds_in_spite_of_Clear_is_closed_and_its_waiter_gets_another()
     {
-        // Clear comes when the handshake is as good as over, so the dial does not notice that it was given up.
-        PoolHarness? harness = null;
-        int dials = 0;
-        await using PoolHarness pool = PoolHarness.Automatic(hooks: new()
-        {
-            Handshake = (_, _) =>
-            {
-                if (Interlocked.Increment(ref dials) == 1)
-                {
-                    harness!.Pool.Clear();
-                }
-
-                return ValueTask.FromResult<object?>(null);
-            },
-        });
-        harness = pool;
+        await using PoolHarness pool = PoolHarness.ClearedInTheFirstHandshake();
 
         TcpLease lease = await pool.RentAsync();
         FakeTransport[] opened = [.. pool.Connector.Transports];

@@ -75,27 +75,12 @@ public sealed class WarmUpTests
     [Fact]
     public async Task A_connection_of_an_outdated_generation_warms_nobody()
     {
-        // Clear comes when the handshake is as good as over, so that this dial succeeds all the same.
-        PoolHarness? harness = null;
-        int dials = 0;
-        await using PoolHarness pool = PoolHarness.Automatic(hooks: new()
-        {
-            Handshake = (_, _) =>
-            {
-                if (Interlocked.Increment(ref dials) == 1)
-                {
-                    harness!.Pool.Clear();
-                }
-
-                return ValueTask.FromResult<object?>(null);
-            },
-        });
-        harness = pool;
+        await using PoolHarness pool = PoolHarness.ClearedInTheFirstHandshake();
         await pool.Pool.WarmUpAsync(1).WaitAsync(PoolHarness.Hang);
         await pool.UntilAsync(static now => now is { Idle: 1, Closing: 0 });
         Assert.Equal(1, pool.Connector.Live);
         Assert.Equal(pool.Now.Created - 1, pool.Now.ClosedByReason.GetValueOrDefault("cleared"));
-        Assert.Equal(2, dials);
+        Assert.Equal(2, pool.Connector.Transports.Count);
     }
 
     [Fact]
