@@ -81,8 +81,11 @@ internal sealed partial class TcpConnection
 
     public bool IsIdle => LeaseWord.Phase(Volatile.Read(ref _word)) == LeaseWord.Idle;
 
-    /// <summary>In the pool's hands: on its way to idle, to a waiter, or out.</summary>
-    public bool IsPooled => LeaseWord.Phase(Volatile.Read(ref _word)) == LeaseWord.Pooled;
+    /// <summary>
+    /// Idle, or in the pool's hands: on its way to idle, to a waiter, or out. One reading of the word: between two, a
+    /// connection on its way to idle would be neither.
+    /// </summary>
+    public bool IsIdleOrPooled => LeaseWord.Phase(Volatile.Read(ref _word)) is LeaseWord.Idle or LeaseWord.Pooled;
 
     public bool IsLeased => LeaseWord.Phase(Volatile.Read(ref _word)) == LeaseWord.Leased;
 

@@ -215,7 +215,7 @@ internal sealed partial class ConnectionPool
         int idle = 0;
         foreach (TcpConnection? connection in _table.Items)
         {
-            if (connection is { IsIdle: true } || (orOnTheWay && connection is { IsPooled: true }))
+            if (orOnTheWay ? connection is { IsIdleOrPooled: true } : connection is { IsIdle: true })
             {
                 idle++;
             }

@@ -31,6 +31,25 @@ public sealed class TcpConnectionTests
         Assert.False(connection.TryTake());
     }
 
+    [Fact]
+    public async Task One_on_its_way_from_pooled_to_idle_is_never_neither()
+    {
+        // Counted with two readings it was, now and then, and MinIdleConnections dialed one too many.
+        TcpConnection[] connections = [.. Enumerable.Range(0, 20_000).Select(static _ => NewConnection())];
+        Task publisher = Task.Run(() => Array.ForEach(connections, static connection => connection.PublishIdle()));
+
+        foreach (TcpConnection connection in connections)
+        {
+            do
+            {
+                Assert.True(connection.IsIdleOrPooled);
+            }
+            while (!connection.IsIdle);
+        }
+
+        await publisher;
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
