@@ -1,3 +1,6 @@
+using System.Text;
+using Microsoft.Extensions.Configuration;
+using PooledTcp.Configuration;
 using PooledTcp.Shutdown;
 using Xunit;
 
@@ -52,7 +55,7 @@ public class ClosingPageTests
             {
                 Row other = instead.First(candidate => candidate.Matches(facts));
                 used.Add(other);
-                expected = [.. expected.Select(method => method == CloseMethod.Quiet ? other.Plan.Single() : method)];
+                expected = [.. expected.Select(method => method == CloseMethod.Quiet ? other.Plan.Single() : method).Distinct()];
             }
 
             ClosePlan plan = ShutdownPolicy.Decide(facts);
@@ -78,6 +81,38 @@ public class ClosingPageTests
             Enum.GetValues<CloseReason>().Where(static reason => new CloseFacts { Reason = reason }.IsOutOfStep).Select(CloseReasons.Name).Order(StringComparer.Ordinal),
             line[..line.IndexOf('.', StringComparison.Ordinal)].Split('`').Where(static (_, i) => i % 2 == 1).Order(StringComparer.Ordinal));
     }
+
+    [Fact]
+    public void The_farewells_in_JSON_are_valid_and_say_what_they_seem_to()
+    {
+        using var json = new MemoryStream(Encoding.UTF8.GetBytes(string.Join('\n', Fenced("json"))));
+        var options = new PooledTcpOptions();
+        new PooledTcpSection(new ConfigurationBuilder().AddJsonStream(json).Build().GetSection("PooledTcp")).Configure(options);
+
+        Assert.Empty(options.BindingFaults);
+        Assert.Equal(
+            new Dictionary<string, string>
+            {
+                ["billing"] = "X\0\0\0\x04",
+                ["cache"] = "*1\r\n$4\r\nQUIT\r\n",
+                ["gateway"] = "QUIT\r\n",
+            },
+            SettingsFactory.Create(options).Endpoints.ToDictionary(
+                static endpoint => endpoint.Key, static endpoint => Encoding.ASCII.GetString(endpoint.Value.Shutdown.Goodbye.Memory.Span)));
+    }
+
+    [Fact]
+    public void The_farewell_in_code_is_one_that_compiles_and_does_what_it_says()
+    {
+        string[] source = File.ReadAllLines(Path.Combine(Repository(), "tests", "PooledTcp.Tests", "Shutdown", "SignOff.cs"));
+
+        Assert.Equal(source.SkipWhile(static line => !line.StartsWith("internal", StringComparison.Ordinal)), Fenced("csharp"));
+        Assert.Equal("BYE 7\r\n", Encoding.ASCII.GetString(new SignOff().GetFarewell("7").Span));
+        Assert.True(new SignOff().GetFarewell(null).IsEmpty);
+    }
+
+    private static IEnumerable<string> Fenced(string language) =>
+        Page.SkipWhile(line => line != "```" + language).Skip(1).TakeWhile(static line => line != "```");
 
     private static bool AllKnown(string cell, CloseFacts facts) =>
         cell.Split(", ", StringSplitOptions.RemoveEmptyEntries).All(word => Known[word](facts));
