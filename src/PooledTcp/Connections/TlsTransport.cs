@@ -53,6 +53,8 @@ internal sealed class TlsTransport : Transport
         }
         catch
         {
+            // Nobody owes a TIME-WAIT for a connection that never was one.
+            socket.ForgetAfterFin();
             transport.Close();
             throw;
         }
