@@ -10,8 +10,8 @@ public sealed record ClosingRow
     /// <summary>The endpoint has a farewell.</summary>
     public required bool HasGoodbye { get; init; }
 
-    /// <summary>The server was told to close idle connections after seconds.</summary>
-    public required bool ServerIdles { get; init; }
+    /// <summary>How the server ends idle connections; none when it was not told to.</summary>
+    public required IdleClose IdleClose { get; init; }
 
     /// <summary>How many TIME_WAITs fit into the client's share.</summary>
     public required int Share { get; init; }
@@ -28,11 +28,11 @@ public sealed record ClosingRow
     /// <summary>Every way that makes a difference with this server.</summary>
     public static IEnumerable<ClosingRow> Of(RealServer server)
     {
-        var plain = new ClosingRow { ClosesFirst = ClosesFirst.Server, HasGoodbye = false, ServerIdles = false, Share = Connections };
+        var plain = new ClosingRow { ClosesFirst = ClosesFirst.Server, HasGoodbye = false, IdleClose = IdleClose.None, Share = Connections };
         yield return plain with { HasGoodbye = true };
-        if (server.HasIdleTimeout)
+        if (server.IdleClose != IdleClose.None)
         {
-            yield return plain with { ServerIdles = true };
+            yield return plain with { IdleClose = server.IdleClose };
         }
 
         yield return plain;
@@ -43,17 +43,18 @@ public sealed record ClosingRow
     }
 
     /// <summary>What the design promises.</summary>
-    public ClosingRow Promised() => (ClosesFirst, HasGoodbye, ServerIdles) switch
+    public ClosingRow Promised() => (ClosesFirst, HasGoodbye, IdleClose) switch
     {
         (ClosesFirst.Client, _, _) => AtClient(),
         (_, true, _) => AtServer("goodbye"),
-        (ClosesFirst.Server, _, true) => AtServer("passive"),
+        (ClosesFirst.Server, _, IdleClose.Fin) => AtServer("passive"),
+        (ClosesFirst.Server, _, IdleClose.Reset) => AtServer("passive") with { ServerTimeWait = 0 },
         (ClosesFirst.Server, _, _) => this with { ByMethod = new Dictionary<string, long> { ["quiet"] = Connections } },
         _ => AtClient(),
     };
 
     public override string ToString() =>
-        $"{ClosesFirst} | {(HasGoodbye ? "yes" : "-")} | {(ServerIdles ? "yes" : "-")} | {(ClosesFirst == ClosesFirst.Server ? "-" : $"{Share}")} | "
+        $"{ClosesFirst} | {(HasGoodbye ? "yes" : "-")} | {IdleClose switch { IdleClose.Fin => "FIN", IdleClose.Reset => "RST", _ => "-" }} | {(ClosesFirst == ClosesFirst.Server ? "-" : $"{Share}")} | "
         + $"{string.Join(", ", ByMethod.OrderBy(static entry => entry.Key, StringComparer.Ordinal).Select(static entry => $"{entry.Key} {entry.Value}"))} | "
         + $"{ClientTimeWait} | {ServerTimeWait}";
 

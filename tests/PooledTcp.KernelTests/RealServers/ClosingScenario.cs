@@ -26,7 +26,7 @@ internal static class ClosingScenario<TServer>
         try
         {
             running.Add(await server.StartAsync(NamespaceSettings.Server, OrdinaryPort, idleTimeout: null));
-            if (server.HasIdleTimeout)
+            if (server.IdleClose != IdleClose.None)
             {
                 running.Add(await server.StartAsync(NamespaceSettings.Server, IdlingPort, IdleTimeout));
             }
@@ -44,7 +44,7 @@ internal static class ClosingScenario<TServer>
 
     private static async Task<ClosingRow> MeasureAsync(TServer server, ClosingRow row, int firstPort)
     {
-        int serverPort = row.ServerIdles ? IdlingPort : OrdinaryPort;
+        int serverPort = row.IdleClose != IdleClose.None ? IdlingPort : OrdinaryPort;
 
         // The default share is a quarter of the ports.
         int lastPort = firstPort + (row.Share * 4) - 1;
@@ -61,7 +61,7 @@ internal static class ClosingScenario<TServer>
             endpoint.Shutdown.Goodbye = row.HasGoodbye ? server.Goodbye : null;
             endpoint.Shutdown.GoodbyeTimeout = Patience;
             endpoint.Shutdown.DrainTimeout = Patience;
-            endpoint.Shutdown.ServerCloseTimeout = row.ServerIdles ? Patience : TimeSpan.FromSeconds(1);
+            endpoint.Shutdown.ServerCloseTimeout = row.IdleClose != IdleClose.None ? Patience : TimeSpan.FromSeconds(1);
         }));
         TcpPool pool = client.GetPool("server");
 

@@ -7,7 +7,7 @@ public abstract class DovecotServer(string protocol) : ServerProgram
 
     public override string Goodbye => protocol;
 
-    public override bool HasIdleTimeout => false;
+    public override IdleClose IdleClose => IdleClose.None;
 
     protected override string[] Needs => ["dovecot", $"/usr/lib/dovecot/{protocol}"];
 

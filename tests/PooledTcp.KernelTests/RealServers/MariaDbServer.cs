@@ -10,6 +10,8 @@ public sealed class MariaDbServer : ServerProgram
 
     public override string Goodbye => "mysql";
 
+    public override IdleClose IdleClose => IdleClose.Reset;
+
     protected override string[] Needs => ["mariadbd"];
 
     public override async ValueTask<object?> HandshakeAsync(TcpLease connection, CancellationToken cancellationToken)

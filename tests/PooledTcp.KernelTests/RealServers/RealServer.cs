@@ -12,8 +12,8 @@ public abstract class RealServer : ITcpHandshake
     /// <summary>What goes into <see cref="TcpShutdownOptions.Goodbye"/>; null where the protocol has none.</summary>
     public abstract string? Goodbye { get; }
 
-    /// <summary>Its configuration offers an idle timeout of seconds.</summary>
-    public virtual bool HasIdleTimeout => true;
+    /// <summary>How it ends connections that were idle for the seconds that its configuration says.</summary>
+    public virtual IdleClose IdleClose => IdleClose.Fin;
 
     /// <summary>Why it cannot be started here, in words; null when it can.</summary>
     public abstract string? FindObstacle();
@@ -29,4 +29,16 @@ public abstract class RealServer : ITcpHandshake
 
     /// <summary>One request and its whole reply. Throws when the reply is not the expected one.</summary>
     public abstract Task ExchangeAsync(Stream stream, CancellationToken cancellationToken);
+}
+
+/// <summary>How a server ends its idle connections.</summary>
+public enum IdleClose
+{
+    /// <summary>It does not, or only after minutes that no setting shortens.</summary>
+    None,
+
+    Fin,
+
+    /// <summary>By linger 0, on purpose: nobody has a TIME_WAIT.</summary>
+    Reset,
 }
