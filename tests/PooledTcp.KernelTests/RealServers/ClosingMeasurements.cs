@@ -6,18 +6,38 @@ namespace PooledTcp.KernelTests.RealServers;
 /// <summary>All servers, measured a few at a time: most of it is waiting for idle timeouts.</summary>
 public sealed class ClosingMeasurements : IAsyncLifetime
 {
+    private static readonly Dictionary<string, (RealServer Server, Func<Task<ClosingRow[]>> Measure)> Servers = new[]
+    {
+        Of<RedisServer>(),
+        Of<MemcachedServer>(),
+        Of<PostgreSqlServer>(),
+        Of<MariaDbServer>(),
+        Of<NginxServer>(),
+        Of<AiosmtpdServer>(),
+        Of<DovecotPop3>(),
+        Of<DovecotImap>(),
+        Of<VsftpdServer>(),
+        Of<KestrelServer>(),
+    }.ToDictionary(static entry => entry.Server.Name);
+
     // More of them on two cores would take each other's time from under the servers' idle timeouts.
     private readonly SemaphoreSlim _places = new(3);
-    private readonly Dictionary<string, (RealServer Server, Task<ClosingRow[]>? Rows)> _servers = [];
+    private readonly Dictionary<string, Task<ClosingRow[]>> _rows = [];
 
-    public static TheoryData<string> Names { get; } =
-        [.. new ClosingMeasurements().AddAll(measure: false)._servers.Keys];
+    public static TheoryData<string> Names { get; } = [.. Servers.Keys];
 
     public async ValueTask InitializeAsync()
     {
-        AddAll(measure: true);
-        await Task.WhenAll(_servers.Values.Where(static s => s.Rows is not null).Select(static s => s.Rows!.ContinueWith(
-            static _ => { }, TaskScheduler.Default)));
+        foreach ((string name, (RealServer server, Func<Task<ClosingRow[]>> measure)) in Servers)
+        {
+            if (server.FindObstacle() is null)
+            {
+                _rows.Add(name, MeasureAsync(measure));
+            }
+        }
+
+        // Each test reports its own server's failure.
+        await Task.WhenAll(_rows.Values).ContinueWith(static _ => { }, TaskScheduler.Default);
     }
 
     public ValueTask DisposeAsync()
@@ -29,40 +49,20 @@ public sealed class ClosingMeasurements : IAsyncLifetime
     /// <summary>What was measured. Skips the test where the server, or the namespace, is not to be had.</summary>
     public async Task<ClosingRow[]> OfAsync(string name)
     {
-        (RealServer server, Task<ClosingRow[]>? rows) = _servers[name];
-        Assert.SkipWhen(rows is null, $"No {name}: {server.FindObstacle()}");
-        return await rows!;
+        Assert.SkipUnless(_rows.ContainsKey(name), $"No {name}: {Servers[name].Server.FindObstacle()}");
+        return await _rows[name];
     }
 
-    private ClosingMeasurements AddAll(bool measure)
-    {
-        Add<RedisServer>(measure);
-        Add<MemcachedServer>(measure);
-        Add<PostgreSqlServer>(measure);
-        Add<MariaDbServer>(measure);
-        Add<NginxServer>(measure);
-        Add<AiosmtpdServer>(measure);
-        Add<DovecotPop3>(measure);
-        Add<DovecotImap>(measure);
-        Add<VsftpdServer>(measure);
-        Add<KestrelServer>(measure);
-        return this;
-    }
+    private static (RealServer Server, Func<Task<ClosingRow[]>> Measure) Of<TServer>()
+        where TServer : RealServer, new() =>
+        (new TServer(), static () => NetworkNamespace.RunAsync(ClosingScenario<TServer>.PlayAsync, ClosingScenario<TServer>.Settings));
 
-    private void Add<TServer>(bool measure)
-        where TServer : RealServer, new()
-    {
-        var server = new TServer();
-        _servers.Add(server.Name, (server, measure && server.FindObstacle() is null ? MeasureAsync<TServer>() : null));
-    }
-
-    private async Task<ClosingRow[]> MeasureAsync<TServer>()
-        where TServer : RealServer, new()
+    private async Task<ClosingRow[]> MeasureAsync(Func<Task<ClosingRow[]>> measure)
     {
         await _places.WaitAsync(TestContext.Current.CancellationToken);
         try
         {
-            return await NetworkNamespace.RunAsync(ClosingScenario<TServer>.PlayAsync, ClosingScenario<TServer>.Settings);
+            return await measure();
         }
         finally
         {

@@ -33,6 +33,9 @@ public sealed class ClosingTests(ClosingMeasurements measurements) : IClassFixtu
     {
         ClosingRow[] rows = await measurements.OfAsync(server);
 
-        Assert.Null(await ClosingTable.UpdateAsync(server, rows, TestContext.Current.CancellationToken));
+        string? difference = await ClosingTable.UpdateAsync(server, rows, TestContext.Current.CancellationToken);
+
+        // Not Assert.Null, which would cut the sentence off.
+        Assert.True(difference is null, difference);
     }
 }
