@@ -46,7 +46,11 @@ internal sealed class MatrixCell
     {
         Dialed dialed = await dials.DialAsync(wiring.To(peer.EndPoint), peer, wiring.DualMode);
         (Socket client, Socket accepted) = dialed.Pair!.Value;
-        var server = new ServerProgram(accepted, wiring.Tls != SslProtocols.None) { ClosesOnFarewell = row.Method == CloseMethod.Goodbye };
+        var server = new ServerProgram(accepted, wiring.Tls != SslProtocols.None)
+        {
+            ClosesOnFarewell = row.Method == CloseMethod.Goodbye,
+            NeverCloses = row.Condition == Condition.PeerNeverCloses,
+        };
         var socket = new ConnectedSocket(client, dialed.Account);
         socket.Tune(Tuning);
         Transport transport = await OpenAsync(wiring, socket, server);
@@ -140,7 +144,7 @@ internal sealed class MatrixCell
                 return 0;
 
             case Condition.UnsentOutbound:
-                return await WriteMuchAsync(transport, client, server);
+                return await WriteMuchAsync(transport, client);
 
             case Condition.PeerClosed:
                 await server.SendAsync(new byte[100]);
@@ -150,7 +154,7 @@ internal sealed class MatrixCell
                 return 0;
 
             case Condition.PeerHalfClosed:
-                long written = await WriteMuchAsync(transport, client, server);
+                long written = await WriteMuchAsync(transport, client);
                 await server.SendFinAsync();
                 await KernelView.UntilAsync(() => transport.PeerClosed, "the server's FIN");
                 return written;
@@ -164,11 +168,11 @@ internal sealed class MatrixCell
         }
     }
 
-    private static async Task<long> WriteMuchAsync(Transport transport, Socket client, ServerProgram server)
+    private static async Task<long> WriteMuchAsync(Transport transport, Socket client)
     {
+        // More than the window of a receive buffer that nobody empties.
         const int Much = 192 * 1024;
         client.SendBufferSize = 2 * Much;
-        server.Socket.ReceiveBufferSize = 16 * 1024;
         await transport.SendAsync(new byte[Much], CancellationToken.None).AsTask().WaitAsync(TimeSpan.FromSeconds(10));
         Require(TcpInfo.Read(client, LongAgo).HasUnsent, "unsent bytes");
         return Much;

@@ -21,6 +21,9 @@ internal enum Condition
     /// <summary>The server has sent its FIN and will still read our 192 KB.</summary>
     PeerHalfClosed,
 
+    /// <summary>The server's program reads on and never closes, whatever it is told.</summary>
+    PeerNeverCloses,
+
     /// <summary>Nothing reaches the server any more, and we do not know it yet.</summary>
     PeerVanished,
 }

@@ -33,6 +33,8 @@ internal sealed class ServerProgram : IDisposable
     /// </summary>
     public bool ClosesOnFarewell { get; init; }
 
+    public bool NeverCloses { get; init; }
+
     /// <summary>Plaintext, the farewell not included.</summary>
     public long Received { get; private set; }
 
@@ -66,7 +68,11 @@ internal sealed class ServerProgram : IDisposable
             await SendFinAsync();
         }
 
-        Dispose();
+        if (!NeverCloses)
+        {
+            Dispose();
+        }
+
         return saw;
     }
 
@@ -83,7 +89,10 @@ internal sealed class ServerProgram : IDisposable
                 if (ClosesOnFarewell && buffer.AsSpan(0, received).EndsWith(Quit.Span))
                 {
                     Received -= Quit.Length;
-                    return PeerSaw.Farewell;
+                    if (!NeverCloses)
+                    {
+                        return PeerSaw.Farewell;
+                    }
                 }
             }
 
@@ -92,7 +101,7 @@ internal sealed class ServerProgram : IDisposable
                 return _ssl is null ? PeerSaw.End : PeerSaw.BareEnd;
             }
 
-            if (ClosesOnFarewell)
+            if (ClosesOnFarewell && !NeverCloses)
             {
                 return PeerSaw.Farewell;
             }
