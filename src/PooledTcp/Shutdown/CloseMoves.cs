@@ -51,7 +51,10 @@ internal static class CloseMoves
         if (await socket.DrainToEndAsync(cancellationToken).ConfigureAwait(false))
         {
             socket.Close();
-            return new CloseOutcome(CloseMethod.Graceful, PeerFirst: false, TimeWaitIsOurs: true);
+
+            // The peer's FIN may have come between the decision and ours: then the TIME-WAIT is its own (row 2).
+            bool ours = socket.LeftTimeWait;
+            return new CloseOutcome(CloseMethod.Graceful, PeerFirst: !ours, ours);
         }
 
         // The peer keeps its side open: in FIN-WAIT-2 the port would be held for a minute (tcp-facts row 11). Or somebody
