@@ -39,6 +39,8 @@ internal sealed class NullTransport : Transport, IConnector, IClosingSocket
 
     public override ValueTask SendFarewellAsync(ReadOnlyMemory<byte> farewell, CancellationToken cancellationToken) => default;
 
+    public bool LeftTimeWait => false;
+
     public SocketFacts ReadFacts(TimeSpan vanishedAfter) => default;
 
     public void DrainNow()

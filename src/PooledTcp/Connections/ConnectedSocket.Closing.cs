@@ -1,5 +1,7 @@
 using System.Buffers;
+using System.Net;
 using System.Net.Sockets;
+using PooledTcp.Ports;
 
 namespace PooledTcp.Connections;
 
@@ -96,6 +98,28 @@ internal sealed partial class ConnectedSocket : IClosingSocket
         if (_hasTcpInfo)
         {
             Try(static socket => socket.SetRawSocketOption(ProtocolTcp, OptionLinger2, BitConverter.GetBytes(-1)));
+        }
+    }
+
+    public bool LeftTimeWait
+    {
+        get
+        {
+            if (!_hasTcpInfo || LocalEndPoint is not IPEndPoint local || RemoteEndPoint is not IPEndPoint remote)
+            {
+                return true;
+            }
+
+            SockDiagResult found = SockDiag.Find(
+                AddressKey.From(local.Address), local.Port, AddressKey.From(remote.Address), remote.Port, out SockDiagSocket socket);
+            return found.Status switch
+            {
+                SockDiagStatus.NotFound => false,
+
+                // Closing: the two FINs have crossed, and only the peer's last ACK is missing.
+                SockDiagStatus.Ok => socket.State is TcpStates.TimeWait or TcpStates.Closing,
+                _ => true,
+            };
         }
     }
 

@@ -34,6 +34,12 @@ internal interface IClosingSocket
     /// <summary>The next close leaves no TIME-WAIT, unless the peer's FIN was read before it (tcp-facts rows 9, 10).</summary>
     void ForgetAfterFin();
 
+    /// <summary>
+    /// Asked after <see cref="Close"/>: whether the kernel holds a TIME-WAIT for it. True where nobody can tell: the account
+    /// may be too high for a minute, never too low.
+    /// </summary>
+    bool LeftTimeWait { get; }
+
     /// <summary>RST, and gone.</summary>
     void Abort();
 

@@ -45,10 +45,11 @@ internal static class CloseMoves
             return new CloseOutcome(CloseMethod.Graceful, PeerFirst: false, TimeWaitIsOurs: true);
         }
 
-        // The peer keeps its side open: in FIN-WAIT-2 the port would be held for a minute (tcp-facts row 11).
+        // The peer keeps its side open: in FIN-WAIT-2 the port would be held for a minute (tcp-facts row 11). Or somebody
+        // needs the port; then the peer's FIN may be here by now, unread, and only the kernel knows what we owe.
         socket.ForgetAfterFin();
         socket.Close();
-        return new CloseOutcome(CloseMethod.Graceful, PeerFirst: false, TimeWaitIsOurs: false);
+        return new CloseOutcome(CloseMethod.Graceful, PeerFirst: false, socket.LeftTimeWait);
     }
 
     /// <summary>The option before our FIN, and the peer's FIN never waited for: both are what keeps TIME-WAIT away (row 10).</summary>

@@ -142,6 +142,8 @@ internal sealed class FakeTransport : Transport, IClosingSocket
 
     public override bool HasCloseNotify => false;
 
+    public bool LeftTimeWait { get; set; }
+
     public override IClosingSocket BeginClosing() => this;
 
     public override ValueTask SendFarewellAsync(ReadOnlyMemory<byte> farewell, CancellationToken cancellationToken) => default;
