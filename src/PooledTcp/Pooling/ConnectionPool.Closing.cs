@@ -65,6 +65,9 @@ internal sealed partial class ConnectionPool
     {
         TcpConnection connection = run.Connection;
         Dial? dials;
+
+        // Before the gate: a fake clock may run due timers at any reading.
+        TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
             _closing--;
@@ -74,6 +77,7 @@ internal sealed partial class ConnectionPool
             {
                 // Its port is free again, or will be in one round trip.
                 _portsHeldOff = false;
+                _portFreedAt = now;
             }
 
             _closedByMethod[(int)outcome.Method]++;
@@ -307,6 +311,11 @@ internal sealed partial class ConnectionPool
             dials = [.. _dials];
             RefreshDetour();
             _deadlineTimer?.Dispose();
+            foreach (CloseRun run in _closings)
+            {
+                run.Hurry();
+            }
+
             CompleteDrainIfEmpty();
         }
 
@@ -394,7 +403,7 @@ internal sealed partial class ConnectionPool
 
     /// <summary>
     /// Completes when no close is under way, each of which has its deadline; for the end of a client, which then has left
-    /// nothing behind. Whoever can be hurried is: nobody waits for a server's own close any more.
+    /// nothing behind. <see cref="Close"/> hurried those that waited for the server's own close.
     /// </summary>
     public Task FinishClosingAsync()
     {

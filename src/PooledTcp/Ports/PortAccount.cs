@@ -32,6 +32,9 @@ internal sealed class PortAccount(PortTuple tuple, PortRange range, int usable)
     internal PortFailure LastFailure;
     internal TimeSpan FailedUntil;
 
+    /// <summary>When a port of ours was given back for the last time.</summary>
+    internal TimeSpan FreedAt = TimeSpan.MinValue / 2;
+
     /// <summary>When each TIME_WAIT runs out, oldest first.</summary>
     internal readonly Queue<TimeSpan> Owed = new();
 

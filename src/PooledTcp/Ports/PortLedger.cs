@@ -30,6 +30,12 @@ internal sealed class PortLedger
     /// <summary>How long a tuple on which dials fail is left alone unless one succeeds: each connect that finds no port burns 3 ms of CPU.</summary>
     public static readonly TimeSpan FailureHold = TimeSpan.FromSeconds(1);
 
+    /// <summary>
+    /// The same while a port of ours is on its way back: a quiet close gives it up when the peer has acknowledged our FIN, and a
+    /// peer that does not close takes a delayed ACK for that (42 ms, tcp-facts section 1).
+    /// </summary>
+    public static readonly TimeSpan ReturnHold = TimeSpan.FromMilliseconds(50);
+
     private readonly TimeProvider _time;
     private readonly long _start;
     private readonly TimeSpan _timeWaitHold;
@@ -127,6 +133,7 @@ internal sealed class PortLedger
             {
                 // A port has come back: the next dial may find out.
                 account.FailedUntil = TimeSpan.Zero;
+                account.FreedAt = now;
             }
             else
             {
@@ -183,7 +190,7 @@ internal sealed class PortLedger
 
     /// <summary>
     /// No port is left, or the address cannot be used: dials go elsewhere until one succeeds here or
-    /// <see cref="FailureHold"/> is over. Comes before the failed dial's <see cref="ConnectFailed"/>.
+    /// <see cref="FailureHold"/> (<see cref="ReturnHold"/>) is over. Comes before the failed dial's <see cref="ConnectFailed"/>.
     /// </summary>
     public void MarkFailed(PortAccount account, PortFailure failure)
     {
@@ -191,9 +198,11 @@ internal sealed class PortLedger
         {
             Debug.Assert(!account.IsUnused);
             account.LastFailure = failure;
-            account.FailedUntil = now + FailureHold;
+            account.FailedUntil = now + (now - account.FreedAt < ReturnHold ? ReturnHold : FailureHold);
             account.Failures++;
-            _failures.Enqueue((account, account.FailedUntil));
+
+            // By the longer time, which keeps the queue in order; the mark itself may have run out before.
+            _failures.Enqueue((account, now + FailureHold));
         }
     }
 
@@ -205,6 +214,15 @@ internal sealed class PortLedger
             return _accounts.TryGetValue((tuple, range), out PortAccount? account)
                 ? new PortStanding(account.Use, account.FailedUntil > now ? account.LastFailure : PortFailure.NotAboutPorts, account.LastCensus)
                 : default;
+        }
+    }
+
+    /// <summary>A port of ours was given back within <see cref="FailureHold"/>.</summary>
+    public bool WasFreedLately(PortAccount account)
+    {
+        using (Enter(out TimeSpan now))
+        {
+            return now - account.FreedAt < FailureHold;
         }
     }
 

@@ -18,6 +18,8 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
     private ClosePlan _plan;
     private CancellationTokenSource? _wait;
     private bool _escalated;
+    private bool _hurried;
+    private bool _awaitsPeer;
     private bool _hasToken;
 
     public TcpConnection Connection => connection;
@@ -49,13 +51,21 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
             wait = _wait;
         }
 
-        // Not here: cancelling runs continuations, and the caller may hold a pool's gate.
-        if (wait is not null)
+        End(wait);
+        return true;
+    }
+
+    /// <summary>The client is shutting down: nobody waits for the server's own close any more. A farewell goes on. Takes no time.</summary>
+    public void Hurry()
+    {
+        CancellationTokenSource? wait;
+        lock (_gate)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(static w => TryCancel(w), wait, preferLocal: false);
+            _hurried = true;
+            wait = _awaitsPeer ? _wait : null;
         }
 
-        return true;
+        End(wait);
     }
 
     public void Execute() => _ = RunAsync();
@@ -118,7 +128,8 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
         {
             return await WithinAsync(
                 context.Settings.ServerCloseTimeout,
-                token => CloseMoves.AwaitPeerAsync(_socket, CloseMethod.Passive, token)).ConfigureAwait(false);
+                token => CloseMoves.AwaitPeerAsync(_socket, CloseMethod.Passive, token),
+                awaitsPeer: true).ConfigureAwait(false);
         }
 
         if (_plan.WaitsForToken)
@@ -197,17 +208,18 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
     }
 
     /// <summary>One method under its own time, which an escalation cuts short. Null at once when one came before.</summary>
-    private async ValueTask<CloseOutcome?> WithinAsync(TimeSpan limit, Func<CancellationToken, ValueTask<CloseOutcome?>> method)
+    private async ValueTask<CloseOutcome?> WithinAsync(TimeSpan limit, Func<CancellationToken, ValueTask<CloseOutcome?>> method, bool awaitsPeer = false)
     {
         using CancellationTokenSource wait = new(limit, context.Time);
         lock (_gate)
         {
-            if (_escalated)
+            if (_escalated || (_hurried && awaitsPeer))
             {
                 return null;
             }
 
             _wait = wait;
+            _awaitsPeer = awaitsPeer;
         }
 
         try
@@ -220,6 +232,15 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
             {
                 _wait = null;
             }
+        }
+    }
+
+    /// <summary>Not on the caller's stack: cancelling runs continuations, and the caller may hold a pool's gate.</summary>
+    private static void End(CancellationTokenSource? wait)
+    {
+        if (wait is not null)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static w => TryCancel(w), wait, preferLocal: false);
         }
     }
 
