@@ -138,7 +138,7 @@ internal sealed partial class ConnectionPool
 
     /// <summary>
     /// Under the gate: whoever waits and can have neither an idle connection nor a dial pre-empts a closing one, the oldest
-    /// first. It cannot be served sooner by anything else.
+    /// first. It cannot be served sooner by anything else. One that is on its way out already is for one of them.
     /// </summary>
     private void EscalateClosings()
     {

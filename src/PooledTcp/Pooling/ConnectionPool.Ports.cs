@@ -10,6 +10,9 @@ namespace PooledTcp.Pooling;
 /// </summary>
 internal sealed partial class ConnectionPool
 {
+    /// <summary>Timers may fire a little early. A dial that comes before the ledger's own mark has run out is refused, and held off anew.</summary>
+    private static readonly TimeSpan HoldMargin = TimeSpan.FromMilliseconds(10);
+
     // Under the gate only.
     private readonly HashSet<PortAccount> _accounts = [];
     private NoLocalPortException? _portsExhausted;
@@ -65,7 +68,7 @@ internal sealed partial class ConnectionPool
 
         // Outside the gate: a fake TimeProvider runs what is due on the stack of who makes a timer.
         ITimer timer = Services.Clock.Time.CreateTimer(
-            static pool => ((ConnectionPool)pool!).DialAgain(), this, hold, Timeout.InfiniteTimeSpan);
+            static pool => ((ConnectionPool)pool!).DialAgain(), this, hold + HoldMargin, Timeout.InfiniteTimeSpan);
         Interlocked.Exchange(ref _portsTimer, timer)?.Dispose();
     }
 

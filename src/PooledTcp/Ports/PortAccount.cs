@@ -28,7 +28,7 @@ internal sealed class PortAccount(PortTuple tuple, PortRange range, int usable)
     internal int Live;
     internal int Closing;
     internal int Promised;
-    internal int Failures;
+    internal int News;
     internal PortFailure LastFailure;
     internal TimeSpan FailedUntil;
 
@@ -40,5 +40,5 @@ internal sealed class PortAccount(PortTuple tuple, PortRange range, int usable)
 
     internal PortUse Use => new(Connecting, Live, Closing, Promised, Owed.Count);
 
-    internal bool IsUnused => Connecting + Live + Closing + Promised + Owed.Count + Failures == 0;
+    internal bool IsUnused => Connecting + Live + Closing + Promised + Owed.Count + News == 0;
 }

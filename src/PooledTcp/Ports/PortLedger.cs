@@ -44,7 +44,7 @@ internal sealed class PortLedger
 
     // In the order of their ends, since every entry of a queue lasts equally long. The end of a TIME_WAIT is in its account.
     private readonly Queue<PortAccount> _timeWaits = new();
-    private readonly Queue<(PortAccount Account, TimeSpan Until)> _failures = new();
+    private readonly Queue<(PortAccount Account, TimeSpan Until)> _news = new();
 
     /// <param name="time">The clock.</param>
     /// <param name="timeWaitHold">From the beginning of a TIME_WAIT to the return of its token; see <see cref="KernelPortSettings.TimeWaitHold"/>.</param>
@@ -134,6 +134,11 @@ internal sealed class PortLedger
                 // A port has come back: the next dial may find out.
                 account.FailedUntil = TimeSpan.Zero;
                 account.FreedAt = now;
+                if (account.IsUnused)
+                {
+                    // A dial may come before the port is back in the kernel, and has to know that it is about to be.
+                    Keep(account, now);
+                }
             }
             else
             {
@@ -199,10 +204,7 @@ internal sealed class PortLedger
             Debug.Assert(!account.IsUnused);
             account.LastFailure = failure;
             account.FailedUntil = now + (now - account.FreedAt < ReturnHold ? ReturnHold : FailureHold);
-            account.Failures++;
-
-            // By the longer time, which keeps the queue in order; the mark itself may have run out before.
-            _failures.Enqueue((account, now + FailureHold));
+            Keep(account, now);
         }
     }
 
@@ -283,14 +285,21 @@ internal sealed class PortLedger
             RemoveIfUnused(account);
         }
 
-        while (_failures.TryPeek(out (PortAccount Account, TimeSpan Until) mark) && mark.Until <= now)
+        while (_news.TryPeek(out (PortAccount Account, TimeSpan Until) mark) && mark.Until <= now)
         {
-            _failures.Dequeue();
-            mark.Account.Failures--;
+            _news.Dequeue();
+            mark.Account.News--;
             RemoveIfUnused(mark.Account);
         }
 
         return scope;
+    }
+
+    /// <summary>Its last event is news for as long as a mark can hold.</summary>
+    private void Keep(PortAccount account, TimeSpan now)
+    {
+        account.News++;
+        _news.Enqueue((account, now + FailureHold));
     }
 
     private void RemoveIfUnused(PortAccount account)

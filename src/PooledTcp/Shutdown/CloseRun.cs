@@ -34,15 +34,20 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
         context.Settings.ClosesFirst != ClosesFirst.Client && context.Settings.AllowQuietClose && connection.Transport.SupportsQuietClose;
 
     /// <summary>
-    /// Somebody needs the place or the port: waits end now, and what is left is Quiet. Takes no time. False when that cannot be, or was
-    /// asked for already.
+    /// Somebody needs the place or the port: waits end now, and what is left is Quiet. Takes no time. True when it is on its way out,
+    /// from now on or since an earlier call; false when that cannot be.
     /// </summary>
     public bool Escalate()
     {
         CancellationTokenSource? wait;
         lock (_gate)
         {
-            if (_escalated || !CanEscalate)
+            if (_escalated)
+            {
+                return true;
+            }
+
+            if (!CanEscalate)
             {
                 return false;
             }

@@ -121,6 +121,8 @@ public sealed class PortLedgerTests
 
         PortAccount account = Open(1);
         Close(account, PortDebt.None);
+        Assert.Equal(1, _ledger.Count);
+        _time.Advance(PortLedger.FailureHold);
         Assert.Equal(0, _ledger.Count);
 
         account = _ledger.Connecting(Tuple, Range, 64);
