@@ -54,7 +54,7 @@ internal sealed partial class ConnectionPool
             _closedBy[(int)reason]++;
             Debug.Assert(_open >= 0, "No count is ever negative.");
             run = NewCloseRun(connection, reason);
-            _closings.AddLast(run);
+            _closings.AddLast(run.Place);
         }
 
         Services.Schedule(run);
@@ -72,7 +72,7 @@ internal sealed partial class ConnectionPool
         {
             _closing--;
             Debug.Assert(_closing >= 0, "No count is ever negative.");
-            _closings.Remove(run);
+            _closings.Remove(run.Place);
             if (!outcome.TimeWaitIsOurs)
             {
                 // Its port is free again, or will be in one round trip.
@@ -106,6 +106,11 @@ internal sealed partial class ConnectionPool
         }
 
         // Last, when the books are in order: a log sink is not ours, and may be slow.
+        if (run.ExceededShare)
+        {
+            WarnOfExceededShare();
+        }
+
         PoolLog.Closed(
             Services.Logger, Name, connection.Id, connection.Uses, run.Reason, CloseMethods.Name(outcome.Method), outcome.PeerFirst ? "peer" : "local", run.Why);
     }
@@ -150,7 +155,8 @@ internal sealed partial class ConnectionPool
 
         foreach (CloseRun run in _closings)
         {
-            if (run.Escalate() && --lacking == 0)
+            // One that was asked to before, and has not ended yet, makes room for one of them already.
+            if (run.TryEscalate() && --lacking == 0)
             {
                 return;
             }

@@ -20,6 +20,9 @@ internal sealed partial class ConnectionPool
     private TimeSpan? _portFreedAt;
     private ITimer? _portsTimer;
 
+    // Ticks of the clock; 0 before the first.
+    private long _shareWarnedAt;
+
     private void DialFoundNoPort(Dial dial, NoLocalPortException exception)
     {
         bool isNew;
@@ -81,6 +84,18 @@ internal sealed partial class ConnectionPool
         {
             Services.Ports.Ledger.Closing(account);
             Services.Ports.Ledger.Closed(account, PortDebt.None);
+        }
+    }
+
+    /// <summary>At most once a second: on a churning endpoint every close would say it.</summary>
+    private void WarnOfExceededShare()
+    {
+        TimeSpan now = Services.Clock.Read();
+        long last = Volatile.Read(ref _shareWarnedAt);
+        if ((last == 0 || now.Ticks - last >= TimeSpan.TicksPerSecond)
+            && Interlocked.CompareExchange(ref _shareWarnedAt, Math.Max(now.Ticks, 1), last) == last)
+        {
+            PoolLog.ShareExceeded(Services.Logger, Name);
         }
     }
 

@@ -26,6 +26,12 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
 
     public CloseReason Reason => reason;
 
+    /// <summary>Where it stands among the pool's closings, oldest first. Guarded by the pool's gate.</summary>
+    public LinkedListNode<CloseRun> Place => field ??= new LinkedListNode<CloseRun>(this);
+
+    /// <summary>It left a TIME-WAIT that nobody had a token for, because nothing else was allowed.</summary>
+    public bool ExceededShare { get; private set; }
+
     /// <summary>Why it was closed the way it was; settled when the run starts.</summary>
     public string Why => _plan.Why ?? "";
 
@@ -34,22 +40,22 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
         context.Settings.ClosesFirst != ClosesFirst.Client && context.Settings.AllowQuietClose && connection.Transport.SupportsQuietClose;
 
     /// <summary>
-    /// Somebody needs the place or the port: waits end now, and what is left is Quiet. Takes no time. True when it is on its way out,
-    /// from now on or since an earlier call; false when that cannot be.
+    /// Somebody needs the place or the port: waits end now, and what is left is Quiet. Takes no time. True when it gives
+    /// way, now or since an earlier call; false when it may not.
     /// </summary>
-    public bool Escalate()
+    public bool TryEscalate()
     {
+        if (!CanEscalate)
+        {
+            return false;
+        }
+
         CancellationTokenSource? wait;
         lock (_gate)
         {
             if (_escalated)
             {
                 return true;
-            }
-
-            if (!CanEscalate)
-            {
-                return false;
             }
 
             _escalated = true;
@@ -98,6 +104,7 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
             context.Tokens.GiveBack();
         }
 
+        ExceededShare = debt == PortDebt.TimeWait;
         context.Tokens.Closed(debt);
         onClosed(this, outcome);
     }
