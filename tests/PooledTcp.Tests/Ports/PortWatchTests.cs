@@ -41,6 +41,17 @@ public sealed class PortWatchTests
     }
 
     [Theory]
+    [InlineData(10048, false, true)]
+    [InlineData(10048, true, true)]
+    [InlineData(10049, false, true)]
+    [InlineData(10049, true, true)]
+    [InlineData(10055, false, false)]
+    [InlineData(10055, true, true)]
+    [InlineData(10061, true, false)]
+    public void Windows_says_it_with_two_more_numbers(int code, bool isWindows, bool isAboutPorts) =>
+        Assert.Equal(isAboutPorts, PortWatch.IsAboutPorts((SocketError)code, isWindows));
+
+    [Theory]
     [InlineData(SocketError.AddressNotAvailable)]
     [InlineData(SocketError.AddressAlreadyInUse)]
     public async Task Ninety_percent_by_the_ledger_are_exhausted_without_a_count(SocketError error)
