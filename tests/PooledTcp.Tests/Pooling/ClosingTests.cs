@@ -187,6 +187,10 @@ public sealed class ClosingTests
         object accounts = typeof(PooledTcp.Pooling.ConnectionPool)
             .GetField("_accounts", System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Instance)!.GetValue(pool.Core)!;
         Assert.InRange(((HashSet<PortAccount>)accounts).Count, 1, 16);
+        Assert.Equal(1, pool.Services.Ports.Ledger.Count);
+
+        // The last port given back is news for a second.
+        pool.Time.Advance(PortLedger.FailureHold);
         Assert.Equal(0, pool.Services.Ports.Ledger.Count);
     }
 
