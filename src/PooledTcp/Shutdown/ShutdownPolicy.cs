@@ -119,7 +119,7 @@ internal static class ShutdownPolicy
     {
         // The token may be gone by the time its turn comes (after a Goodbye); then the step is passed over.
         ClosePlan last = WithoutTimeWait(facts, why);
-        return new ClosePlan { First = CloseMethod.Graceful, Second = last.First, ExceedsShare = last.ExceedsShare, Why = why };
+        return last.First == CloseMethod.Graceful ? last : new ClosePlan { First = CloseMethod.Graceful, Second = last.First, Why = why };
     }
 
     /// <summary>
