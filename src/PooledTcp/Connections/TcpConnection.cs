@@ -231,7 +231,7 @@ internal sealed partial class TcpConnection
     /// <summary>Setup is over: from here on leases end at the pool.</summary>
     public void HandTo(ILeaseOwner owner) => _owner = owner;
 
-    public void Return(long version) => _owner.Return(this, version);
+    public void Return(long version, bool discard = false) => _owner.Return(this, version, discard);
 
     private static long NextLease(long word) => (LeaseWord.Version(word) + LeaseWord.VersionStep) | LeaseWord.Leased;
 }

@@ -84,7 +84,7 @@ internal sealed partial class ConnectionPool
         _closedBy[(int)reason]++;
         Debug.Assert(_open >= 0, "No count is ever negative.");
         CloseRun run = NewCloseRun(connection, reason);
-        _closings.AddLast(run);
+        _closings.AddLast(run.Place);
         if (_state != PoolState.Open)
         {
             run.Hurry();
@@ -98,15 +98,19 @@ internal sealed partial class ConnectionPool
     {
         TcpConnection connection = run.Connection;
         Dial? dials;
+
+        // Before the gate: a fake clock may run due timers at any reading.
+        TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
             _closing--;
             Debug.Assert(_closing >= 0, "No count is ever negative.");
-            _closings.Remove(run);
+            _closings.Remove(run.Place);
             if (!outcome.TimeWaitIsOurs)
             {
                 // Its port is free again, or will be in one round trip.
                 _portsHeldOff = false;
+                _portFreedAt = now;
             }
 
             _closedByMethod[(int)outcome.Method]++;
@@ -135,6 +139,11 @@ internal sealed partial class ConnectionPool
         }
 
         // Last, when the books are in order: a log sink is not ours, and may be slow.
+        if (run.ExceededShare)
+        {
+            WarnOfExceededShare();
+        }
+
         PoolLog.Closed(
             Services.Logger, Name, connection.Id, connection.Uses, run.Reason, CloseMethods.Name(outcome.Method), outcome.PeerFirst ? "peer" : "local", run.Why);
     }
@@ -186,7 +195,8 @@ internal sealed partial class ConnectionPool
 
         foreach (CloseRun run in _closings)
         {
-            if ((run.IsEscalated || run.Escalate()) && --lacking == 0)
+            // One that was asked to before, and has not ended yet, makes room for one of them already.
+            if (run.TryEscalate() && --lacking == 0)
             {
                 return;
             }

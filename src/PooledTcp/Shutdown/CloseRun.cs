@@ -26,37 +26,37 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
 
     public CloseReason Reason => reason;
 
+    /// <summary>Where it stands among the pool's closings, oldest first. Guarded by the pool's gate.</summary>
+    public LinkedListNode<CloseRun> Place => field ??= new LinkedListNode<CloseRun>(this);
+
+    /// <summary>It left a TIME-WAIT that nobody had a token for, because nothing else was allowed.</summary>
+    public bool ExceededShare { get; private set; }
+
     /// <summary>Why it was closed the way it was; settled when the run starts.</summary>
     public string Why => _plan.Why ?? "";
-
-    /// <summary>Its place or its port is about to come back, because somebody asked for it.</summary>
-    public bool IsEscalated
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _escalated;
-            }
-        }
-    }
 
     /// <summary>Quiet may take the place of what is planned: never where the user wants the client to close first.</summary>
     private bool MayBeQuiet =>
         context.Settings.ClosesFirst != ClosesFirst.Client && context.Settings.AllowQuietClose && connection.Transport.SupportsQuietClose;
 
     /// <summary>
-    /// Somebody needs the place or the port: waits end now, and what is left is Quiet, or the plan's last resort where Quiet is off or
-    /// missing. Takes no time. False when that cannot be, because the client is to close first, or was asked for already.
+    /// Somebody needs the place or the port: waits end now, and what is left is Quiet, or the plan's last resort where
+    /// Quiet is off or missing. Takes no time. True when it gives way, now or since an earlier call; false when the client
+    /// is to close first.
     /// </summary>
-    public bool Escalate()
+    public bool TryEscalate()
     {
+        if (context.Settings.ClosesFirst == ClosesFirst.Client)
+        {
+            return false;
+        }
+
         CancellationTokenSource? wait;
         lock (_gate)
         {
-            if (_escalated || context.Settings.ClosesFirst == ClosesFirst.Client)
+            if (_escalated)
             {
-                return false;
+                return true;
             }
 
             _escalated = true;
@@ -112,6 +112,7 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
             context.Tokens.GiveBack();
         }
 
+        ExceededShare = debt == PortDebt.TimeWait;
         context.Tokens.Closed(debt);
         onClosed(this, outcome);
     }

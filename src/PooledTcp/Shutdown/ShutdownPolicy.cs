@@ -117,7 +117,8 @@ internal static class ShutdownPolicy
 
     private static ClosePlan GracefulThenQuiet(in CloseFacts facts, string why)
     {
-        // The token may be gone by the time its turn comes (after a Goodbye); then the step is passed over.
+        // The token may be gone by the time its turn comes (after a Goodbye); then the step is passed over. Where the last
+        // resort is Graceful, too, there is but one step, with or without a token.
         ClosePlan last = WithoutTimeWait(facts, why);
         return last.First == CloseMethod.Graceful ? last : new ClosePlan { First = CloseMethod.Graceful, Second = last.First, Why = why };
     }

@@ -17,7 +17,7 @@ public sealed class EscalationTests
     {
         CloseRig rig = new() { Settings = WithGoodbye };
         Close close = rig.New(new FakeTransport { PeerHoldsOn = true });
-        Assert.True(close.Run.Escalate());
+        Assert.True(close.Run.TryEscalate());
         close.Run.Execute();
         Assert.Equal(CloseMethod.Quiet, (await close.EndAsync()).Method);
         Assert.Equal("limit drain forget close", close.Transport.Moves);
@@ -29,9 +29,7 @@ public sealed class EscalationTests
     {
         CloseRig rig = new() { Settings = ServerFirst };
         Close close = rig.Start(new FakeTransport { PeerHoldsOn = true });
-        Assert.False(close.Run.IsEscalated);
-        Assert.True(close.Run.Escalate());
-        Assert.True(close.Run.IsEscalated);
+        Assert.True(close.Run.TryEscalate());
         Assert.Equal(CloseMethod.Quiet, (await close.EndAsync()).Method);
         rig.AssertSettled();
     }
@@ -41,7 +39,7 @@ public sealed class EscalationTests
     {
         CloseRig rig = new() { Settings = WithGoodbye };
         Close close = rig.Start(new FakeTransport { PeerHoldsOn = true });
-        Assert.True(close.Run.Escalate());
+        Assert.True(close.Run.TryEscalate());
         Assert.Equal(CloseMethod.Quiet, (await close.EndAsync()).Method);
         Assert.Equal("farewell wait limit drain forget close", close.Transport.Moves);
         rig.AssertSettled();
@@ -55,21 +53,22 @@ public sealed class EscalationTests
         CloseRig rig = new();
         Close close = rig.Start(new FakeTransport { PeerHoldsOn = true, LeftTimeWait = leftTimeWait });
         Assert.Equal("limit drain fin wait", close.Transport.Moves);
-        Assert.True(close.Run.Escalate());
+        Assert.True(close.Run.TryEscalate());
         Assert.Equal(new CloseOutcome(CloseMethod.Graceful, PeerFirst: false, leftTimeWait), await close.EndAsync());
         Assert.Equal("limit drain fin wait forget close", close.Transport.Moves);
         rig.AssertSettled(owed: leftTimeWait ? 1 : 0);
     }
 
     [Fact]
-    public async Task A_second_one_is_refused_and_so_is_one_after_the_first_came_too_late()
+    public async Task A_second_one_finds_that_it_gives_way_already_and_moves_nothing()
     {
         CloseRig rig = new() { Settings = ServerFirst };
         Close close = rig.Start(new FakeTransport { PeerHoldsOn = true });
-        Assert.True(close.Run.Escalate());
-        Assert.False(close.Run.Escalate());
+        Assert.True(close.Run.TryEscalate());
+        Assert.True(close.Run.TryEscalate());
         await close.EndAsync();
-        Assert.False(close.Run.Escalate());
+        Assert.True(close.Run.TryEscalate());
+        rig.AssertSettled();
     }
 
     [Fact]
@@ -77,8 +76,7 @@ public sealed class EscalationTests
     {
         CloseRig rig = new() { Settings = TestSettings.Shutdown with { ClosesFirst = ClosesFirst.Client } };
         Close close = rig.Start(new FakeTransport { PeerHoldsOn = true });
-        Assert.False(close.Run.Escalate());
-        Assert.False(close.Run.IsEscalated);
+        Assert.False(close.Run.TryEscalate());
         Assert.False(close.IsDone);
         close.Transport.PeerCloses();
         Assert.True((await close.EndAsync()).TimeWaitIsOurs);
@@ -91,7 +89,7 @@ public sealed class EscalationTests
     {
         CloseRig rig = new(tokens: 0) { Settings = ServerFirst with { AllowQuietClose = false, AllowAbort = allowAbort } };
         Close close = rig.Start(new FakeTransport { PeerHoldsOn = true });
-        Assert.True(close.Run.Escalate());
+        Assert.True(close.Run.TryEscalate());
         CloseOutcome outcome = await close.EndAsync();
         Assert.Equal(method, outcome.Method.ToString());
         Assert.Equal(moves, close.Transport.Moves);
@@ -103,7 +101,7 @@ public sealed class EscalationTests
     {
         CloseRig rig = new(tokens: 0) { Settings = ServerFirst };
         Close close = rig.Start(new FakeTransport { PeerHoldsOn = true, QuietSupported = false, LeftTimeWait = true });
-        Assert.True(close.Run.Escalate());
+        Assert.True(close.Run.TryEscalate());
         Assert.True((await close.EndAsync()).TimeWaitIsOurs);
         rig.AssertSettled(owed: 1);
     }
