@@ -72,7 +72,7 @@ public sealed class CloseRaceTests
             CloseRun run = close.Start();
             sawFin.Wait(TimeSpan.FromSeconds(20));
             Thread.SpinWait(random.Next(4000));
-            run.Escalate();
+            run.TryEscalate();
             closed.Add((kernel, await close.WaitAsync()));
             answer.Join();
         }
