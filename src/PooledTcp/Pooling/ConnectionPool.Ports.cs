@@ -11,7 +11,7 @@ namespace PooledTcp.Pooling;
 internal sealed partial class ConnectionPool
 {
     /// <summary>Timers may fire a little early. A dial that comes before the ledger's own mark has run out is refused, and held off anew.</summary>
-    private static readonly TimeSpan HoldMargin = TimeSpan.FromMilliseconds(10);
+    public static readonly TimeSpan HoldMargin = TimeSpan.FromMilliseconds(10);
 
     // Under the gate only.
     private readonly HashSet<PortAccount> _accounts = [];

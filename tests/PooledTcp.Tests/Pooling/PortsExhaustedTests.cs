@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using PooledTcp.Configuration;
+using PooledTcp.Pooling;
 using PooledTcp.Ports;
 using PooledTcp.Tests.Fakes;
 using Xunit;
@@ -9,8 +10,7 @@ namespace PooledTcp.Tests.Pooling;
 /// <summary>Dials that find no local port: nobody fails before the deadline, and nobody dials in a hot loop.</summary>
 public sealed class PortsExhaustedTests
 {
-    /// <summary>A second, and a little: a dial that came before the ledger's own mark has run out would be refused.</summary>
-    private static readonly TimeSpan Hold = TimeSpan.FromMilliseconds(1010);
+    private static readonly TimeSpan Hold = PortLedger.FailureHold + ConnectionPool.HoldMargin;
 
     [Fact]
     public async Task One_dial_a_second_finds_out_whether_it_is_over()

@@ -1,6 +1,6 @@
+using PooledTcp.Ports;
 using PooledTcp.Shutdown;
 using PooledTcp.Tests.Fakes;
-using PooledTcp.Ports;
 using Xunit;
 
 namespace PooledTcp.Tests.Shutdown;
