@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using PooledTcp.Configuration;
 using PooledTcp.Ports;
 
 namespace PooledTcp.Connections;
@@ -65,6 +66,10 @@ internal sealed class PortedDialer(LocalPorts ports)
             return new ConnectedSocket(socket);
         }
 
+        // How it closes is decided here: a linger time of the callback's would block the closing thread, or make every FIN
+        // an RST (tcp-facts rows 4 and 13).
+        socket.LingerState = new LingerOption(false, 0);
+
         KernelPortSettings kernel = ports.Kernel.Current;
         PortAccount account = ports.Ledger.Connecting(PortTuple.To(remote), kernel.AssumedRange, kernel.CountUsable(kernel.AssumedRange));
         try
@@ -81,14 +86,13 @@ internal sealed class PortedDialer(LocalPorts ports)
     }
 
     /// <summary>A connection that failed before it came to the pool (TLS): quietly, and out of the books.</summary>
-    public void GiveUp(ConnectedSocket socket)
+    public void GiveUp(ConnectedSocket socket, PoolSettings settings)
     {
-        socket.ForgetAfterFin();
-        ((IClosingSocket)socket).Close();
+        bool leftTimeWait = GivenUp.Close(socket, settings.Socket.KeepAliveTotal, settings.Shutdown.DrainTimeout);
         if (socket.PortAccount is { } account)
         {
             ports.Ledger.Closing(account);
-            ports.Ledger.Closed(account, socket.LeftTimeWait ? PortDebt.TimeWait : PortDebt.None);
+            ports.Ledger.Closed(account, leftTimeWait ? PortDebt.TimeWait : PortDebt.None);
         }
     }
 

@@ -90,6 +90,8 @@ internal sealed partial class ConnectionPool
             run.Hurry();
         }
 
+        // Whoever waits already may be waiting for just this place: nobody else would look.
+        EscalateClosings();
         return run;
     }
 
@@ -106,6 +108,8 @@ internal sealed partial class ConnectionPool
             _closing--;
             Debug.Assert(_closing >= 0, "No count is ever negative.");
             _closings.Remove(run.Place);
+            _closedBy[(int)run.GivenReason]--;
+            _closedBy[(int)run.Reason]++;
             if (!outcome.TimeWaitIsOurs)
             {
                 // Its port is free again, or will be in one round trip.
@@ -167,7 +171,7 @@ internal sealed partial class ConnectionPool
                 Tokens = new PortTokens(Services.Ports.Ledger, account, account is null ? 0 : TokensOf(settings, account.Usable), Services.Clock.Time),
                 Lane = Services.Lane,
                 Time = Services.Clock.Time,
-                VanishedAfter = settings.Socket.KeepAliveTime + (settings.Socket.KeepAliveInterval * settings.Socket.KeepAliveCount),
+                VanishedAfter = connection.VanishedAfter,
                 PortsExhausted = _portsExhausted is not null,
                 HasWaiters = _waiters.Count > 0,
             },

@@ -1,3 +1,4 @@
+using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Ports;
 using PooledTcp.Telemetry;
@@ -28,8 +29,11 @@ internal sealed partial class ConnectionPool
     {
         bool isNew;
         Dial? dials;
+        List<WarmUp>? warm;
         lock (_gate)
         {
+            // A rent waits for a port until its deadline; a warm-up has none.
+            warm = TakeWarmUps();
             isNew = _portsExhausted is null;
             _portsExhausted = exception;
             _portsHeldOff = _state != PoolState.Closed;
@@ -46,6 +50,7 @@ internal sealed partial class ConnectionPool
         Launch(dials);
         HoldOffDials();
         Services.Maintenance.Request(this);
+        warm?.ForEach(w => w.Done.TrySetException(NoPortError("for a connection to warm up", exception)));
         if (isNew)
         {
             PoolLog.PortsExhausted(Services.Logger, Name, exception.Message);
@@ -77,15 +82,14 @@ internal sealed partial class ConnectionPool
     }
 
     /// <summary>A connection that never came to the pool: closed quietly, and out of the books.</summary>
-    public void GiveUp(Transport transport)
+    public void GiveUp(Transport transport, PoolSettings settings)
     {
-        IClosingSocket socket = transport.BeginClosing();
-        socket.ForgetAfterFin();
+        bool leftTimeWait = GivenUp.Close(transport.BeginClosing(), settings.Socket.KeepAliveTotal, settings.Shutdown.DrainTimeout);
         transport.Close();
         if (transport.PortAccount is { } account)
         {
             Services.Ports.Ledger.Closing(account);
-            Services.Ports.Ledger.Closed(account, socket.LeftTimeWait ? PortDebt.TimeWait : PortDebt.None);
+            Services.Ports.Ledger.Closed(account, leftTimeWait ? PortDebt.TimeWait : PortDebt.None);
         }
     }
 

@@ -42,11 +42,16 @@ public sealed class ClosingTests
         await ChurnAsync(pool, 4);
         Assert.Equal(4, pool.Now.Closing);
         FakeTransport[] closing = [.. pool.Connector.Transports];
-        int Escalated() => closing.Count(static t => t.Moves.Contains("limit", StringComparison.Ordinal));
+        Task EscalatedAsync(int count) => PoolHarness.UntilAsync(() =>
+        {
+            // The farewell's answer is left its time.
+            pool.Time.Advance(TimeSpan.FromMilliseconds(1));
+            return closing.Count(static t => t.Moves.Contains("limit", StringComparison.Ordinal)) == count;
+        });
         pool.Connector.Automatic = static _ => new FakeTransport();
 
         Task<TcpLease> first = pool.RentAsync();
-        await PoolHarness.UntilAsync(() => Escalated() == 1);
+        await EscalatedAsync(1);
         for (int pass = 0; pass < 5; pass++)
         {
             // Each is a pass of the planner, which finds the same waiter without a place.
@@ -55,7 +60,7 @@ public sealed class ClosingTests
 
         using CancellationTokenSource leaves = new();
         Task<TcpLease> second = pool.RentAsync(leaves.Token);
-        await PoolHarness.UntilAsync(() => Escalated() == 2);
+        await EscalatedAsync(2);
         await leaves.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => second);
         Task<TcpLease> third = pool.RentAsync();
