@@ -70,7 +70,7 @@ public sealed class CloseRaceTests
 
             // Graceful: our FIN goes out here, and the run waits for the server's.
             CloseRun run = close.Start();
-            sawFin.Wait(TimeSpan.FromSeconds(20));
+            sawFin.Wait(TimeSpan.FromSeconds(60));
             Thread.SpinWait(random.Next(4000));
             run.TryEscalate();
             closed.Add((kernel, await close.WaitAsync()));

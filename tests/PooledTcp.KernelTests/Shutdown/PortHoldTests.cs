@@ -12,7 +12,7 @@ namespace PooledTcp.KernelTests.Shutdown;
 public sealed class PortHoldTests
 {
     // When what still stands is looked at for the last time: past every minute, before row 12's 107 s.
-    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(65);
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(70);
 
     /// <param name="Name">Of the method or the row.</param>
     /// <param name="State">What held it.</param>
@@ -37,7 +37,9 @@ public sealed class PortHoldTests
     private static void AssertMinute(string name, TcpStates state, Hold hold)
     {
         Assert.Equal((name, state), (hold.Name, hold.State));
-        Assert.True(hold.Seconds is > 59 and < 63, hold.ToString());
+
+        // From our first look, which on a busy machine is late, as may be the last.
+        Assert.True(hold.Seconds is > 50 and < 70, hold.ToString());
     }
 
     private static async Task<List<Hold>> HoldAllAsync()
