@@ -12,7 +12,6 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using PooledTcp.AspNetCore;
-using Xunit;
 
 namespace PooledTcp.AspNetCoreTests;
 
