@@ -239,7 +239,7 @@ internal sealed class MatrixCell
         async Task<CloseOutcome?> ChosenAsync() => _row.Method switch
         {
             CloseMethod.Goodbye => await CloseMoves.GoodbyeAsync(
-                _transport, socket, _transport.HasCloseNotify ? default : ServerProgram.Quit, deadline.Token),
+                _transport, socket, _transport.HasCloseNotify ? default : ServerProgram.Quit, DrainTimeout, deadline.Token),
             CloseMethod.Graceful => await CloseMoves.GracefulAsync(_transport, socket, DrainTimeout, deadline.Token),
             CloseMethod.Quiet => await CloseMoves.QuietAsync(_transport, socket, DrainTimeout, deadline.Token),
             CloseMethod.Abort => CloseMoves.Abort(socket),
