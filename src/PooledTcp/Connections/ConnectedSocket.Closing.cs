@@ -125,7 +125,9 @@ internal sealed partial class ConnectedSocket : IClosingSocket
         }
     }
 
-    public void Locate() => _isLocated = Find(out _) == SockDiagStatus.Ok;
+    // One that was reset is not to be found either, and owes nothing.
+    public void Locate() =>
+        _isLocated = Find(out _) == SockDiagStatus.Ok || (_hasTcpInfo && ReadFacts(Timeout.InfiniteTimeSpan).State == TcpSocketState.Close);
 
     // Closing: the two FINs have crossed, and only the peer's last ACK is missing.
     public bool LeftTimeWait => !_isLocated || Find(out TcpStates state) switch
