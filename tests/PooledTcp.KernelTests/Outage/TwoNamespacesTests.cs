@@ -1,5 +1,4 @@
 using PooledTcp.KernelTests.Harness;
-using PooledTcp.Ports;
 using Xunit;
 
 namespace PooledTcp.KernelTests.Outage;
