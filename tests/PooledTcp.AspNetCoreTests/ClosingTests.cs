@@ -151,21 +151,21 @@ public sealed class ClosingTests
             listen => listen.Run(AnswerTheFirstLineAsync),
             services => services.Configure<SocketTransportOptions>(options => options.MaxReadBufferSize = 4_096));
 
+        var cutShort = 0;
         await RunClientsAsync(server, async client =>
         {
-            int received;
             try
             {
-                received = await SendTooMuchAndReadLateAsync(client);
+                Assert.Equal(ReplyLength, await SendTooMuchAndReadLateAsync(client));
             }
             catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionReset)
             {
-                received = 0;
+                Interlocked.Increment(ref cutShort);
             }
-
-            Assert.InRange(received, 0, ReplyLength - 1);
         });
 
+        // Not every one: Kestrel shuts down before it disposes, and on a busy machine a client may have read all in between.
+        Assert.InRange(cutShort, 1, Connections);
         await Kernel.ExpectAsync(server.EndPoint, new(0, 0, 0, 0));
     }
 
@@ -423,9 +423,11 @@ public sealed class ClosingTests
 
         static async Task ReadAsync(ConnectionContext connection)
         {
-            var read = await connection.Transport.Input.ReadAsync(Cancellation);
+            // Held on to: once it is over, the connection shows Kestrel's own again.
+            var input = connection.Transport.Input;
+            var read = await input.ReadAsync(Cancellation);
             Assert.True(read.IsCompleted && read.Buffer.IsEmpty);
-            connection.Transport.Input.AdvanceTo(read.Buffer.End);
+            input.AdvanceTo(read.Buffer.End);
         }
     }
 

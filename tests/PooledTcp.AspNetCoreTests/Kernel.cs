@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Runtime.CompilerServices;
@@ -63,13 +64,15 @@ internal sealed record Kernel(int ClientTimeWait, int ServerTimeWait, int Server
         IPEndPoint server, Func<Kernel, bool> expected, [CallerArgumentExpression(nameof(expected))] string text = "")
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Reads /proc/net/tcp.");
-        for (var tries = 0; tries < 1_500 && !expected(Read(server)); tries++)
+        var start = Stopwatch.GetTimestamp();
+        Kernel first = Read(server), view = first;
+        while (!expected(view) && Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(30))
         {
             await Task.Delay(20, Patience.Token);
+            view = Read(server);
         }
 
-        var view = Read(server);
-        Assert.True(expected(view), $"expected {text}, and it is {view}");
+        Assert.True(expected(view), $"expected {text}, it was {first} and is {view}");
     }
 
     private static IEnumerable<(int Local, int Remote, int State)> Entries() =>
