@@ -3,7 +3,7 @@ using Xunit.MicrosoftTestingPlatform;
 using Xunit.Runner.InProc.SystemConsole;
 using Xunit.v3;
 
-// Two wait for a TIME_WAIT's minute and take next to no CPU. Three, and not one for each core: 115 s on two, where two take 172.
+// Two wait for a TIME_WAIT's minute and take next to no CPU. Three, and not one for each core: about 120 s on two, where two take 172.
 [assembly: Parallelization(MaxThreads = 3)]
 
 namespace PooledTcp.KernelTests;
