@@ -68,7 +68,9 @@ internal sealed class PortedDialer(LocalPorts ports)
 
         // How it closes is decided here: a linger time of the callback's would block the closing thread, or make every FIN
         // an RST (tcp-facts rows 4 and 13).
+#pragma warning disable RS0030 // not a positive time, which is what is banned
         socket.LingerState = new LingerOption(false, 0);
+#pragma warning restore RS0030
 
         KernelPortSettings kernel = ports.Kernel.Current;
         PortAccount account = ports.Ledger.Connecting(PortTuple.To(remote), kernel.AssumedRange, kernel.CountUsable(kernel.AssumedRange));
