@@ -57,7 +57,7 @@ internal sealed class OutputPump
                     _isSending = true;
                     await SendAsync(slice).ConfigureAwait(false);
                     Volatile.Write(ref _lastSend, _time.GetTimestamp());
-                    _isSending = false;
+                    _isSending = slice.Length < result.Buffer.Length;
                 }
 
                 reader.AdvanceTo(slice.End);
