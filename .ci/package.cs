@@ -54,7 +54,7 @@ foreach (var project in projects.Order(StringComparer.Ordinal))
     }
 
     // Neither more (a pinned transitive package or an analyzer leaked) nor less, and in the central version.
-    var groups = metadata.Descendants().Where(element => element.Name.LocalName == "group").ToArray();
+    var groups = Element(metadata, "dependencies")?.Elements().ToArray() ?? [];
     Expect(name, "dependency groups", [Framework], groups.Select(group => (string?)group.Attribute("targetFramework") ?? "none"));
     var ownVersion = Element(metadata, "version")?.Value ?? "none";
     Expect(
@@ -62,6 +62,12 @@ foreach (var project in projects.Order(StringComparer.Ordinal))
         "dependencies",
         References(project, ownVersion),
         metadata.Descendants().Where(element => element.Name.LocalName == "dependency").Select(element => $"{(string?)element.Attribute("id")} {(string?)element.Attribute("version")}"));
+
+    Expect(
+        name,
+        "framework references",
+        XDocument.Load(project).Descendants("FrameworkReference").Select(reference => (string)reference.Attribute("Include")!),
+        metadata.Descendants().Where(element => element.Name.LocalName == "frameworkReference").Select(element => (string?)element.Attribute("name") ?? "none"));
 
     if (!Read(package, library).AsSpan().SequenceEqual(Read(second, library)))
     {

@@ -5,7 +5,7 @@ using PooledTcp.Connections;
 namespace PooledTcp.Benchmarks;
 
 /// <summary>A connection without a socket: what is measured is the pool, not the kernel.</summary>
-internal sealed class NullTransport : Transport, IConnector
+internal sealed class NullTransport : Transport, IConnector, IClosingSocket
 {
     public override EndPoint? LocalEndPoint => null;
 
@@ -24,6 +24,50 @@ internal sealed class NullTransport : Transport, IConnector
     public override IdleVerdict CheckIdle() => IdleVerdict.Clean;
 
     public override void Close()
+    {
+    }
+
+    public bool IsUnix => true;
+
+    public bool QuietSupported => false;
+
+    public override bool SupportsQuietClose => false;
+
+    public override bool HasCloseNotify => false;
+
+    public override IClosingSocket BeginClosing() => this;
+
+    public override ValueTask SendFarewellAsync(ReadOnlyMemory<byte> farewell, CancellationToken cancellationToken) => default;
+
+    public bool LeftTimeWait => false;
+
+    public bool IsWritable => true;
+
+    public void Locate()
+    {
+    }
+
+    public SocketFacts ReadFacts(TimeSpan vanishedAfter) => default;
+
+    public void DrainNow()
+    {
+    }
+
+    public ValueTask<bool> DrainToEndAsync(CancellationToken cancellationToken) => new(true);
+
+    public void ShutdownSend()
+    {
+    }
+
+    public void LimitUnacknowledged(TimeSpan timeout)
+    {
+    }
+
+    public void ForgetAfterFin()
+    {
+    }
+
+    public void Abort()
     {
     }
 

@@ -6,6 +6,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Pooling;
+using PooledTcp.Ports;
+using PooledTcp.Shutdown;
 using PooledTcp.Telemetry;
 
 namespace PooledTcp;
@@ -49,13 +51,16 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     {
         _settings = settings;
         _hooks = hooks;
-        _connectors = connectors ?? (static (name, hooks) => new SocketConnector(name, hooks.Connect));
         ILogger logger = new SafeLogger((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger("PooledTcp"));
         PoolClock clock = new(timeProvider ?? TimeProvider.System);
+        LocalPorts ports = new(clock.Time);
+        _connectors = connectors ?? ((name, hooks) => new SocketConnector(name, hooks.Connect, ports));
         _services = new PoolServices
         {
             Clock = clock,
             Logger = logger,
+            Ports = ports,
+            Lane = new ClosingLane(settings.MaxClosing),
             Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(logger, e)),
         };
         foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
@@ -136,6 +141,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     public async ValueTask DisposeAsync()
     {
         Close();
+        await FinishClosingAsync().ConfigureAwait(false);
         await _services.Maintenance.DisposeAsync().ConfigureAwait(false);
     }
 
@@ -170,6 +176,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
         }
 
         Close();
+        await FinishClosingAsync().ConfigureAwait(false);
     }
 
     /// <summary>New settings from a reload: valid, and with every endpoint there was.</summary>
@@ -184,6 +191,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
                 changes.Add((entry.Core, settings.ForAdHoc(key.Address)));
             }
 
+            _services.Lane.Resize(settings.MaxClosing - _settings.MaxClosing);
             _settings = settings;
             foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
             {
@@ -202,6 +210,35 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
         foreach ((ConnectionPool pool, PoolSettings changed) in changes)
         {
             pool.Apply(changed);
+        }
+    }
+
+    /// <summary>
+    /// Waits for the closes under way, so that the process may end without leaving their TIME-WAITs to chance. A client-first
+    /// close that waits for its share of ports is not waited for: that can take a minute.
+    /// </summary>
+    private async ValueTask FinishClosingAsync()
+    {
+        ConnectionPool[] pools;
+        lock (_gate)
+        {
+            pools = [.. AllPools()];
+        }
+
+        TimeSpan limit = TimeSpan.Zero;
+        foreach (ConnectionPool pool in pools)
+        {
+            TimeSpan needed = pool.Settings.Shutdown.GoodbyeTimeout + (2 * pool.Settings.Shutdown.DrainTimeout);
+            limit = needed > limit ? needed : limit;
+        }
+
+        try
+        {
+            await Task.WhenAll(pools.Select(static pool => pool.FinishClosingAsync())).WaitAsync(limit, _services.Clock.Time).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            // What is left waits for its share of ports.
         }
     }
 

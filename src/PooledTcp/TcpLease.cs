@@ -119,11 +119,7 @@ public readonly struct TcpLease : IAsyncDisposable, IDisposable, IEquatable<TcpL
     public void Complete() => Connection.Complete(_version);
 
     /// <summary>Ends the lease and closes the connection, completed or not. Does nothing when the lease has ended.</summary>
-    public void Discard()
-    {
-        Connection.Withdraw(_version);
-        Connection.Return(_version);
-    }
+    public void Discard() => Connection.Return(_version, discard: true);
 
     /// <summary>
     /// Whether the exchange may be sent again on another connection: this one was reused (so it may have died while idle),

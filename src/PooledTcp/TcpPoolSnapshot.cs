@@ -49,10 +49,25 @@ public sealed record TcpPoolSnapshot
     /// </summary>
     public required IReadOnlyDictionary<string, long> ClosedByReason { get; init; }
 
+    /// <summary>How they were closed: <c>passive</c>, <c>goodbye</c>, <c>graceful</c>, <c>quiet</c>, <c>abort</c>; methods that have not occurred are absent.</summary>
+    public required IReadOnlyDictionary<string, long> ClosedByMethod { get; init; }
+
+    /// <summary>Of the closed ones, those whose peer's FIN or RST came before our own.</summary>
+    public required long ClosedByPeer { get; init; }
+
+    /// <summary>Local ports this process holds towards the pool's addresses, TIME-WAITs included, as its ledger counts them.</summary>
+    public required int PortsUsed { get; init; }
+
+    /// <summary>How many local ports the pool may reckon with, over the addresses it uses now; 0 while it uses none.</summary>
+    public required int PortBudget { get; init; }
+
+    /// <summary>TIME-WAITs of ours that have not run out, as the ledger counts them.</summary>
+    public required int TimeWaitOwed { get; init; }
+
     /// <summary>Dials that failed.</summary>
     public required long DialsFailed { get; init; }
 
-    /// <summary>Rents that ended in <see cref="RentTimeoutException"/>.</summary>
+    /// <summary>Rents that ended at their deadline: in <see cref="RentTimeoutException"/>, or in <see cref="LocalPortsExhaustedException"/>.</summary>
     public required long RentTimeouts { get; init; }
 
     /// <summary>Why the last failed dial failed; null when none did.</summary>

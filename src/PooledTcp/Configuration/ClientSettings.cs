@@ -16,23 +16,29 @@ internal sealed class ClientSettings : IEquatable<ClientSettings>
     /// <param name="endpoints">Configured endpoints; names ignore case.</param>
     /// <param name="adHocHooks">Hooks of ad hoc pools.</param>
     /// <param name="hooks">Hooks of the configured endpoints.</param>
+    /// <param name="maxClosing">Closes under way at one time, over all endpoints.</param>
     /// <param name="path">Where the settings come from, for messages.</param>
     public ClientSettings(
         PoolSettings adHoc,
         FrozenDictionary<string, PoolSettings> endpoints,
         EndpointHooks adHocHooks,
         FrozenDictionary<string, EndpointHooks> hooks,
+        int maxClosing,
         string path)
     {
         _adHoc = adHoc;
         _adHocHooks = adHocHooks;
         _hooks = hooks;
+        MaxClosing = maxClosing;
         Path = path;
         Endpoints = endpoints;
     }
 
     /// <summary>Where the settings come from, for messages.</summary>
     public string Path { get; }
+
+    /// <summary>How many closes may be under way at one time, over all endpoints.</summary>
+    public int MaxClosing { get; }
 
     /// <summary>Configured endpoints; names ignore case.</summary>
     public IReadOnlyDictionary<string, PoolSettings> Endpoints { get; }
@@ -83,7 +89,7 @@ internal sealed class ClientSettings : IEquatable<ClientSettings>
 
     public bool Equals(ClientSettings? other)
     {
-        if (other is null || Endpoints.Count != other.Endpoints.Count || _adHoc != other._adHoc)
+        if (other is null || MaxClosing != other.MaxClosing || Endpoints.Count != other.Endpoints.Count || _adHoc != other._adHoc)
         {
             return false;
         }

@@ -26,6 +26,8 @@ internal static class EndpointBinder
         [nameof(TcpEndpointOptions.UserTimeout)] = static (o, r) => o.UserTimeout = r.Time(o.UserTimeout),
         [nameof(TcpEndpointOptions.KeepAlive)] = static (o, r) => Bind(r.Section, o.KeepAlive, KeepAlive!, r.Faults, r.Keys),
         [nameof(TcpEndpointOptions.Tls)] = static (o, r) => Bind(r.Section, o.Tls, Tls!, r.Faults, r.Keys),
+        [nameof(TcpEndpointOptions.Shutdown)] = static (o, r) => Bind(r.Section, o.Shutdown, Shutdown!, r.Faults, r.Keys),
+        [nameof(TcpEndpointOptions.Ports)] = static (o, r) => Bind(r.Section, o.Ports, Ports!, r.Faults, r.Keys),
     };
 
     private static readonly Setters<TcpKeepAliveOptions> KeepAlive = new()
@@ -47,14 +49,40 @@ internal static class EndpointBinder
         [nameof(TcpTlsOptions.ClientCertificatePassword)] = static (o, r) => o.ClientCertificatePassword = r.Text(),
     };
 
+    private static readonly Setters<TcpShutdownOptions> Shutdown = new()
+    {
+        [nameof(TcpShutdownOptions.ClosesFirst)] = static (o, r) => o.ClosesFirst = r.OneOf(o.ClosesFirst),
+        [nameof(TcpShutdownOptions.Goodbye)] = static (o, r) => o.Goodbye = r.Text(),
+        [nameof(TcpShutdownOptions.GoodbyeTimeout)] = static (o, r) => o.GoodbyeTimeout = r.Time(o.GoodbyeTimeout),
+        [nameof(TcpShutdownOptions.ServerCloseTimeout)] = static (o, r) => o.ServerCloseTimeout = r.Time(o.ServerCloseTimeout),
+        [nameof(TcpShutdownOptions.DrainTimeout)] = static (o, r) => o.DrainTimeout = r.Time(o.DrainTimeout),
+        [nameof(TcpShutdownOptions.AllowQuietClose)] = static (o, r) => o.AllowQuietClose = r.Switch(o.AllowQuietClose),
+        [nameof(TcpShutdownOptions.AllowAbort)] = static (o, r) => o.AllowAbort = r.Switch(o.AllowAbort),
+    };
+
+    private static readonly Setters<TcpPortOptions> Ports = new()
+    {
+        [nameof(TcpPortOptions.Range)] = static (o, r) => o.Range = r.Text(),
+        [nameof(TcpPortOptions.SourceAddresses)] = static (o, r) => r.List(o.SourceAddresses),
+        [nameof(TcpPortOptions.TimeWaitShare)] = static (o, r) => o.TimeWaitShare = r.Fraction(o.TimeWaitShare),
+        [nameof(TcpPortOptions.Budget)] = static (o, r) => o.Budget = r.WholeOrNull(o.Budget),
+    };
+
     /// <summary>Every setting that configuration knows, with its path below the endpoint.</summary>
     public static IEnumerable<string> Paths =>
-        Endpoint.Keys.Where(static key => !IsSection(key))
-            .Concat(KeepAlive.Keys.Select(static key => $"{nameof(TcpEndpointOptions.KeepAlive)}:{key}"))
-            .Concat(Tls.Keys.Select(static key => $"{nameof(TcpEndpointOptions.Tls)}:{key}"));
+        Endpoint.Keys.SelectMany(static key => key switch
+        {
+            nameof(TcpEndpointOptions.KeepAlive) => Below(key, KeepAlive.Keys),
+            nameof(TcpEndpointOptions.Tls) => Below(key, Tls.Keys),
+            nameof(TcpEndpointOptions.Shutdown) => Below(key, Shutdown.Keys),
+            nameof(TcpEndpointOptions.Ports) => Below(key, Ports.Keys),
+            _ => [key],
+        });
 
     public static void Bind(IConfigurationSection section, TcpEndpointOptions options, List<string> faults, HashSet<string> keys) =>
         Bind(section, options, Endpoint, faults, keys);
+
+    private static IEnumerable<string> Below(string section, IEnumerable<string> keys) => keys.Select(key => $"{section}:{key}");
 
     private static void Bind<T>(
         IConfigurationSection section, T options, Setters<T> setters, List<string> faults, HashSet<string> keys)
@@ -78,7 +106,9 @@ internal static class EndpointBinder
 
     private static bool IsSection(string key) =>
         key.Equals(nameof(TcpEndpointOptions.KeepAlive), StringComparison.OrdinalIgnoreCase)
-        || key.Equals(nameof(TcpEndpointOptions.Tls), StringComparison.OrdinalIgnoreCase);
+        || key.Equals(nameof(TcpEndpointOptions.Tls), StringComparison.OrdinalIgnoreCase)
+        || key.Equals(nameof(TcpEndpointOptions.Shutdown), StringComparison.OrdinalIgnoreCase)
+        || key.Equals(nameof(TcpEndpointOptions.Ports), StringComparison.OrdinalIgnoreCase);
 
     private sealed class Setters<T>() : Dictionary<string, Action<T, SettingReader>>(StringComparer.OrdinalIgnoreCase);
 }

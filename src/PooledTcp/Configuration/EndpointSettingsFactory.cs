@@ -1,9 +1,11 @@
+using PooledTcp.Ports;
+
 namespace PooledTcp.Configuration;
 
 /// <summary>Checks one endpoint's options and makes its settings. What it makes is only good if no fault was added.</summary>
 internal static class EndpointSettingsFactory
 {
-    private const int MaxCount = 1_000_000;
+    public const int MaxCount = 1_000_000;
 
     // More than half would retire connections that have hardly paid for their dial.
     private const double MaxJitter = 0.5;
@@ -28,12 +30,13 @@ internal static class EndpointSettingsFactory
 
     private static readonly EndpointAddress NoAddress = new() { Host = "", Port = 0, IsUnix = false };
 
-    public static PoolSettings Create(TcpEndpointOptions options, bool isDefaults, SettingFaults faults)
+    public static PoolSettings Create(TcpEndpointOptions options, bool isDefaults, Func<KernelPortSettings> kernel, SettingFaults faults)
     {
         var address = ReadAddress(options.Address, isDefaults, faults);
         CheckLimits(options, faults);
         CheckTimes(options, faults);
         CheckSocket(options, faults);
+        var known = address == NoAddress ? null : address;
         return new PoolSettings
         {
             Address = address,
@@ -50,7 +53,9 @@ internal static class EndpointSettingsFactory
             AllowOneWay = options.AllowOneWay,
             Socket = new SocketSettings(
                 options.NoDelay, options.KeepAlive.Time, options.KeepAlive.Interval, options.KeepAlive.Count, options.UserTimeout),
-            Tls = TlsSettingsFactory.Create(options.Tls, address == NoAddress ? null : address, faults),
+            Tls = TlsSettingsFactory.Create(options.Tls, known, faults),
+            Shutdown = ShutdownSettingsFactory.Create(options.Shutdown, faults),
+            Ports = PortPolicyFactory.Create(options.Ports, known, options.Shutdown.ClosesFirst, kernel, faults),
         };
     }
 

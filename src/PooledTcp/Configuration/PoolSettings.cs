@@ -1,3 +1,5 @@
+using PooledTcp.Ports;
+
 namespace PooledTcp.Configuration;
 
 /// <summary>
@@ -40,11 +42,19 @@ internal sealed record PoolSettings
     /// <summary>Null when TLS is off.</summary>
     public required TlsSettings? Tls { get; init; }
 
+    public required ShutdownSettings Shutdown { get; init; }
+
+    public required PortPolicy Ports { get; init; }
+
     /// <summary>True when connections made under <paramref name="other"/> may go on serving under these settings: only limits differ.</summary>
     public bool SharesConnectionsWith(PoolSettings other) =>
-        Address == other.Address && Socket == other.Socket && Tls == other.Tls;
+        Address == other.Address && Socket == other.Socket && Tls == other.Tls && Ports.DialsLike(other.Ports);
 }
 
 /// <summary>Socket options set on every dial. A <see cref="UserTimeout"/> of zero is left to the kernel.</summary>
 internal sealed record SocketSettings(
-    bool NoDelay, TimeSpan KeepAliveTime, TimeSpan KeepAliveInterval, int KeepAliveCount, TimeSpan UserTimeout);
+    bool NoDelay, TimeSpan KeepAliveTime, TimeSpan KeepAliveInterval, int KeepAliveCount, TimeSpan UserTimeout)
+{
+    /// <summary>An idle connection whose last ACK is older than this has a peer that does not answer.</summary>
+    public TimeSpan KeepAliveTotal => KeepAliveTime + (KeepAliveInterval * KeepAliveCount);
+}

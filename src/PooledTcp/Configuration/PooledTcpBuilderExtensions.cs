@@ -49,6 +49,25 @@ public static class PooledTcpBuilderExtensions
         where T : class, ITcpReset =>
         With<ITcpReset, T>(builder, static (hooks, reset) => hooks with { Reset = (lease, token) => reset().ResetAsync(lease, token) });
 
+    /// <summary>Gives connections of this endpoint their farewell, to which the server answers by closing first.</summary>
+    /// <inheritdoc cref="WithHandshake{T}(ITcpEndpointBuilder)"/>
+    public static ITcpEndpointBuilder WithGoodbye<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] T>(
+        this ITcpEndpointBuilder builder)
+        where T : class, IGoodbye =>
+        With<IGoodbye, T>(builder, static (hooks, goodbye) => hooks with { Goodbye = session => goodbye().GetFarewell(session) });
+
+    /// <summary>Gives connections of this endpoint their farewell, to which the server answers by closing first.</summary>
+    /// <param name="builder">What <c>AddEndpoint</c> returned.</param>
+    /// <param name="goodbye">Makes the farewell from the connection's <c>Session</c>, as <see cref="IGoodbye.GetFarewell"/> does.</param>
+    /// <returns>The same builder.</returns>
+    public static ITcpEndpointBuilder WithGoodbye(this ITcpEndpointBuilder builder, Func<object?, ReadOnlyMemory<byte>> goodbye)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentNullException.ThrowIfNull(goodbye);
+        builder.Services.AddSingleton(new EndpointHook(builder.Name, (hooks, _) => hooks with { Goodbye = goodbye }));
+        return builder;
+    }
+
     /// <summary>Replaces name resolution and connect: a proxy, an address of a service registry, a test.</summary>
     /// <param name="builder">What <c>AddEndpoint</c> returned.</param>
     /// <param name="connect">

@@ -2,7 +2,7 @@ namespace PooledTcp;
 
 /// <summary>
 /// Settings of a <see cref="PooledTcpClient"/>: what every endpoint starts from, and the endpoints by name.
-/// In appsettings this is the section <c>PooledTcp</c>, with <c>Defaults</c> and <c>Endpoints:&lt;name&gt;</c> in it.
+/// In appsettings this is the section <c>PooledTcp</c>, with <c>MaxClosing</c>, <c>Defaults</c> and <c>Endpoints:&lt;name&gt;</c> in it.
 /// </summary>
 /// <remarks>
 /// The client takes a copy when it is made, so later changes to this object change nothing; a reload of the
@@ -12,6 +12,14 @@ namespace PooledTcp;
 public sealed class PooledTcpOptions
 {
     internal const string DefaultPath = "PooledTcp";
+
+    /// <summary>
+    /// How many closes may be under way at one time, over all endpoints: a slow server must not collect sockets without end.
+    /// One more is closed quietly at once, or waits where only the client may close first. Closes that only wait for the
+    /// server or for a share of ports do not count.
+    /// </summary>
+    /// <value>1 to 1,000,000. Default: 256. Directly under <c>PooledTcp</c> in configuration.</value>
+    public int MaxClosing { get; set; } = 256;
 
     /// <summary>
     /// What endpoints start from, and what pools of ad hoc endpoints run on.

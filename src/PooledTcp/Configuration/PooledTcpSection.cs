@@ -9,9 +9,13 @@ namespace PooledTcp.Configuration;
 /// </summary>
 internal sealed class PooledTcpSection(IConfigurationSection section) : IConfigureOptions<PooledTcpOptions>
 {
+    private const string MaxClosing = nameof(PooledTcpOptions.MaxClosing);
     private const string Defaults = nameof(PooledTcpOptions.Defaults);
     private const string Endpoints = nameof(PooledTcpOptions.Endpoints);
-    private static readonly string[] Known = [Defaults, Endpoints];
+    /// <summary>The server half (PooledTcp.AspNetCore) reads its own part of the same section.</summary>
+    private const string Server = "Server";
+
+    private static readonly string[] Known = [MaxClosing, Defaults, Endpoints, Server];
 
     public string Path => section.Path;
 
@@ -28,6 +32,12 @@ internal sealed class PooledTcpSection(IConfigurationSection section) : IConfigu
             {
                 faults.Add(SettingReader.Unknown(child, Known));
             }
+        }
+
+        var maxClosing = section.GetSection(MaxClosing);
+        if (maxClosing.Exists())
+        {
+            options.MaxClosing = new SettingReader(maxClosing, faults, options.BoundKeys).Whole(options.MaxClosing);
         }
 
         EndpointBinder.Bind(section.GetSection(Defaults), options.Defaults, faults, options.BoundKeys);

@@ -48,6 +48,19 @@ internal readonly struct SettingReader(IConfigurationSection section, List<strin
 
     public bool Switch(bool current) => Read(current, "true or false", static s => s.Get<bool>());
 
+    /// <summary>
+    /// One of the names. Not Enum.Parse, nor the binder, which is built on it: they take <c>7</c>, and <c>Auto, Client</c>, which
+    /// is the number of <c>Client</c>.
+    /// </summary>
+    public TEnum OneOf<TEnum>(TEnum current)
+        where TEnum : struct, Enum =>
+        Read(
+            current,
+            "one of " + string.Join(", ", Enum.GetNames<TEnum>()),
+            static s => Array.FindIndex(Enum.GetNames<TEnum>(), name => string.Equals(name, s.Value, StringComparison.OrdinalIgnoreCase)) is var i and >= 0
+                ? Enum.GetValues<TEnum>()[i]
+                : throw new InvalidOperationException());
+
     public SslProtocols Protocols(SslProtocols current) =>
         Read(current, "one of None, Tls12, Tls13 or \"Tls12, Tls13\"", static s => s.Get<SslProtocols>());
 

@@ -2,6 +2,7 @@ using System.Collections.Frozen;
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Options;
 using PooledTcp.Connections;
+using PooledTcp.Ports;
 
 namespace PooledTcp.Configuration;
 
@@ -15,8 +16,20 @@ internal static class SettingsFactory
     public static ClientSettings Create(PooledTcpOptions options) =>
         TryCreate(options, out var settings, out var faults) ? settings : throw new InvalidSettingsException(faults);
 
+    /// <inheritdoc cref="TryCreate(PooledTcpOptions, Func{KernelPortSettings}, out ClientSettings, out IReadOnlyCollection{string})"/>
     public static bool TryCreate(
         PooledTcpOptions options,
+        [NotNullWhen(true)] out ClientSettings? settings,
+        [NotNullWhen(false)] out IReadOnlyCollection<string>? faults) =>
+        TryCreate(options, ReadKernel, out settings, out faults);
+
+    /// <param name="options">What was set.</param>
+    /// <param name="kernel">This host's ports; asked only when a range is set.</param>
+    /// <param name="settings">The settings, if all are valid.</param>
+    /// <param name="faults">One line for each fault, in order.</param>
+    public static bool TryCreate(
+        PooledTcpOptions options,
+        Func<KernelPortSettings> kernel,
         [NotNullWhen(true)] out ClientSettings? settings,
         [NotNullWhen(false)] out IReadOnlyCollection<string>? faults)
     {
@@ -24,8 +37,12 @@ internal static class SettingsFactory
         var path = options.ConfigurationPath;
         var lines = new List<string>(options.BindingFaults);
 
+        var ofClient = new SettingFaults();
+        ofClient.Range(nameof(options.MaxClosing), options.MaxClosing, 1, EndpointSettingsFactory.MaxCount);
+        lines.AddRange(ofClient.Lines(path));
+
         var ofDefaults = new SettingFaults();
-        var defaults = EndpointSettingsFactory.Create(options.Defaults, isDefaults: true, ofDefaults);
+        var defaults = EndpointSettingsFactory.Create(options.Defaults, isDefaults: true, kernel, ofDefaults);
         lines.AddRange(ofDefaults.Lines($"{path}:Defaults"));
 
         var endpoints = new Dictionary<string, PoolSettings>(StringComparer.OrdinalIgnoreCase);
@@ -43,7 +60,7 @@ internal static class SettingsFactory
             }
 
             var ofEndpoint = new SettingFaults(inherited: ofDefaults);
-            endpoints[name] = EndpointSettingsFactory.Create(endpoint, isDefaults: false, ofEndpoint);
+            endpoints[name] = EndpointSettingsFactory.Create(endpoint, isDefaults: false, kernel, ofEndpoint);
             lines.AddRange(ofEndpoint.Lines($"{path}:Endpoints:{name}"));
         }
 
@@ -62,10 +79,15 @@ internal static class SettingsFactory
             EndpointHooks.From(options.Defaults),
             options.Endpoints.ToFrozenDictionary(
                 static e => e.Key, static e => EndpointHooks.From(e.Value), StringComparer.OrdinalIgnoreCase),
+            options.MaxClosing,
             path);
         faults = null;
         return true;
     }
+
+    // Read anew each time: an operator may have changed it since the last reload. Elsewhere a range is not used at all.
+    private static KernelPortSettings ReadKernel() =>
+        OperatingSystem.IsLinux() ? new KernelPortSettingsReader(TimeProvider.System).Current : KernelPortSettings.Unknown;
 
     private static string? NameFault(string name)
     {

@@ -16,6 +16,8 @@ public sealed class TcpEndpointOptions
     {
         KeepAlive = new();
         Tls = new();
+        Shutdown = new();
+        Ports = new();
     }
 
     private TcpEndpointOptions(TcpEndpointOptions other)
@@ -36,6 +38,8 @@ public sealed class TcpEndpointOptions
         UserTimeout = other.UserTimeout;
         KeepAlive = other.KeepAlive.Clone();
         Tls = other.Tls.Clone();
+        Shutdown = other.Shutdown.Clone();
+        Ports = other.Ports.Clone();
         Handshake = other.Handshake;
         Reset = other.Reset;
         ConnectCallback = other.ConnectCallback;
@@ -48,7 +52,7 @@ public sealed class TcpEndpointOptions
     /// </value>
     public string? Address { get; set; }
 
-    /// <summary>The most connections at one time, those being dialed included.</summary>
+    /// <summary>The most connections at one time, those being dialed and those being closed included.</summary>
     /// <value>1 to 1,000,000. Default: 100, as in Npgsql and SqlClient.</value>
     public int MaxConnections { get; set; } = 100;
 
@@ -120,6 +124,12 @@ public sealed class TcpEndpointOptions
 
     /// <summary>TLS, off by default.</summary>
     public TcpTlsOptions Tls { get; }
+
+    /// <summary>How connections are closed.</summary>
+    public TcpShutdownOptions Shutdown { get; }
+
+    /// <summary>From which local addresses and ports to connect.</summary>
+    public TcpPortOptions Ports { get; }
 
     /// <summary>
     /// Makes each new connection ready for its protocol (AUTH, SELECT, login). Not bound from configuration, and settled

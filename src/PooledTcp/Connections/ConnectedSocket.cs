@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using PooledTcp.Configuration;
+using PooledTcp.Ports;
 
 namespace PooledTcp.Connections;
 
@@ -9,20 +11,27 @@ namespace PooledTcp.Connections;
 /// waiting, and the one place that closes it. A Socket and never a NetworkStream or TcpClient, whose own dispose would
 /// choose the way to close (tcp-facts section 2).
 /// </summary>
-internal sealed class ConnectedSocket
+internal sealed partial class ConnectedSocket
 {
     private readonly Socket _socket;
+    private readonly bool _isTcp;
     private readonly bool _hasTcpInfo;
     private int _closed;
+    private bool _isLocated;
 
     /// <summary>Takes over a connected stream socket. The caller still disposes it if this throws.</summary>
-    public ConnectedSocket(Socket socket)
+    /// <param name="socket">The socket.</param>
+    /// <param name="portAccount">The ledger's page that its port was taken from.</param>
+    public ConnectedSocket(Socket socket, PortAccount? portAccount = null)
     {
+        PortAccount = portAccount;
+
         // Concerns the synchronous calls only: a look at an idle connection must come back even when poll and the
         // receive queue disagree.
         socket.Blocking = false;
         _socket = socket;
-        _hasTcpInfo = OperatingSystem.IsLinux() && IsTcp(socket);
+        _isTcp = IsTcp(socket);
+        _hasTcpInfo = _isTcp && PortAbilities.Detected.TcpOptions;
 
         // Read now: both must outlive the socket, since they are asked for when a close is accounted.
         LocalEndPoint = Fold(socket.LocalEndPoint);
@@ -33,9 +42,24 @@ internal sealed class ConnectedSocket
     public static bool IsTcp(Socket socket) =>
         socket.AddressFamily is AddressFamily.InterNetwork or AddressFamily.InterNetworkV6;
 
+    /// <summary>A peer that reset the connection already has no name any more; the first operation says what happened.</summary>
+    public static EndPoint? PeerOf(Socket socket)
+    {
+        try
+        {
+            return socket.RemoteEndPoint;
+        }
+        catch (SocketException)
+        {
+            return null;
+        }
+    }
+
     public EndPoint? LocalEndPoint { get; }
 
     public EndPoint? RemoteEndPoint { get; }
+
+    public PortAccount? PortAccount { get; }
 
     public bool IsClosed => Volatile.Read(ref _closed) != 0;
 
@@ -63,6 +87,8 @@ internal sealed class ConnectedSocket
             }
         }
     }
+
+    public void Tune(SocketSettings settings) => SocketTuning.Apply(_socket, settings);
 
     public ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
         _socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
@@ -141,19 +167,6 @@ internal sealed class ConnectedSocket
         {
             int sent = await _socket.SendAsync(buffer, SocketFlags.None, cancellationToken).ConfigureAwait(false);
             buffer = buffer[sent..];
-        }
-    }
-
-    /// <summary>A peer that reset the connection already has no name any more; the first operation says what happened.</summary>
-    private static EndPoint? PeerOf(Socket socket)
-    {
-        try
-        {
-            return socket.RemoteEndPoint;
-        }
-        catch (SocketException)
-        {
-            return null;
         }
     }
 

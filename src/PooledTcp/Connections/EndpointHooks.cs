@@ -11,6 +11,7 @@ internal sealed record EndpointHooks
     {
         Handshake = options.Handshake is { } handshake ? handshake.HandshakeAsync : null,
         Reset = options.Reset is { } reset ? reset.ResetAsync : null,
+        Goodbye = options.Shutdown.GoodbyeProvider is { } goodbye ? goodbye.GetFarewell : null,
         Connect = options.ConnectCallback,
     };
 
@@ -19,6 +20,7 @@ internal sealed record EndpointHooks
     {
         Handshake = Handshake ?? others.Handshake,
         Reset = Reset ?? others.Reset,
+        Goodbye = Goodbye ?? others.Goodbye,
         Connect = Connect ?? others.Connect,
     };
 
@@ -27,6 +29,11 @@ internal sealed record EndpointHooks
 
     /// <summary>Runs before a connection goes idle; if it throws, the connection closes.</summary>
     public Func<TcpLease, CancellationToken, ValueTask>? Reset { get; init; }
+
+    /// <summary>
+    /// The farewell of a connection with that Session, empty for none; it goes before the configured one. User code: it may throw.
+    /// </summary>
+    public Func<object?, ReadOnlyMemory<byte>>? Goodbye { get; init; }
 
     /// <summary>
     /// Replaces name resolution and connect (proxies, tests). It returns the raw connected socket, not a stream:

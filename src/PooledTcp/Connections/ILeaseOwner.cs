@@ -7,5 +7,8 @@ internal interface ILeaseOwner
     /// Ends the lease that was given <paramref name="version"/>; does nothing when it has ended already, so that a second
     /// dispose or one by a stale copy is harmless. Never throws, never blocks.
     /// </summary>
-    void Return(TcpConnection connection, long version);
+    /// <param name="connection">Whose lease ends.</param>
+    /// <param name="version">Which lease.</param>
+    /// <param name="discard">Close it whatever the caller said before, or another thread says meanwhile.</param>
+    void Return(TcpConnection connection, long version, bool discard);
 }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using PooledTcp.Configuration;
+using PooledTcp.Ports;
 
 namespace PooledTcp.Connections;
 
@@ -11,17 +12,21 @@ namespace PooledTcp.Connections;
 internal sealed class SocketConnector : IConnector
 {
     private readonly string _endpointName;
+    private readonly PortedDialer _dialer;
     private readonly Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>? _connectCallback;
     private readonly Func<string, CancellationToken, Task<IPAddress[]>> _resolve;
 
     /// <param name="endpointName">What a connect callback is told.</param>
     /// <param name="connectCallback">Replaces resolution and connect.</param>
+    /// <param name="ports">Where local ports are accounted for.</param>
     /// <param name="resolve">The addresses of a name; the system's resolver when null.</param>
     public SocketConnector(
         string endpointName,
         Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>? connectCallback,
+        LocalPorts ports,
         Func<string, CancellationToken, Task<IPAddress[]>>? resolve = null)
     {
+        _dialer = new PortedDialer(ports);
         _endpointName = endpointName;
         _connectCallback = connectCallback;
         _resolve = resolve ?? Dns.GetHostAddressesAsync;
@@ -30,16 +35,71 @@ internal sealed class SocketConnector : IConnector
     public async ValueTask<Transport> ConnectAsync(PoolSettings settings, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        Socket socket = _connectCallback is null
-            ? await DialAsync(settings.Address, cancellationToken).ConfigureAwait(false)
-            : await AskCallbackAsync(_connectCallback, settings.Address, cancellationToken).ConfigureAwait(false);
+        ConnectedSocket socket = _connectCallback is null
+            ? await DialAsync(settings, cancellationToken).ConfigureAwait(false)
+            : await AdoptAsync(_connectCallback, settings.Address, cancellationToken).ConfigureAwait(false);
         try
         {
-            SocketTuning.Apply(socket, settings.Socket);
-            var connected = new ConnectedSocket(socket);
+            socket.Tune(settings.Socket);
             return settings.Tls is null
-                ? new SocketTransport(connected)
-                : await TlsTransport.AuthenticateAsync(connected, settings.Tls, cancellationToken).ConfigureAwait(false);
+                ? new SocketTransport(socket)
+                : await TlsTransport.AuthenticateAsync(socket, settings.Tls, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            _dialer.GiveUp(socket, settings);
+            throw;
+        }
+    }
+
+    private async ValueTask<ConnectedSocket> DialAsync(PoolSettings settings, CancellationToken cancellationToken)
+    {
+        switch (settings.Address.ToEndPoint())
+        {
+            case IPEndPoint literal:
+                // In its own family: a dual-mode socket would be counted in the IPv6 tables (tcp-facts section 3).
+                return await _dialer.ConnectAsync(settings.Ports, literal, cancellationToken).ConfigureAwait(false);
+
+            case DnsEndPoint name:
+                return await DialByNameAsync(settings, name, cancellationToken).ConfigureAwait(false);
+
+            case var unix:
+                return await DialUnixAsync(unix, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask<ConnectedSocket> DialByNameAsync(PoolSettings settings, DnsEndPoint name, CancellationToken cancellationToken)
+    {
+        IPAddress[] candidates = await _resolve(name.Host, cancellationToken).ConfigureAwait(false);
+        Exception lastError = new SocketException((int)SocketError.HostNotFound);
+        NoLocalPortException? noPort = null;
+        foreach (IPAddress candidate in candidates)
+        {
+            try
+            {
+                return await _dialer.ConnectAsync(settings.Ports, new IPEndPoint(candidate, name.Port), cancellationToken).ConfigureAwait(false);
+            }
+            catch (NoLocalPortException e)
+            {
+                noPort = e;
+            }
+            catch (SocketException e)
+            {
+                lastError = e;
+            }
+        }
+
+        // An address that lacks nothing but a port is worth waiting for, whatever the others answered.
+        throw noPort ?? lastError;
+    }
+
+    private static async ValueTask<ConnectedSocket> DialUnixAsync(EndPoint endPoint, CancellationToken cancellationToken)
+    {
+        Socket socket = new(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await socket.ConnectAsync(endPoint, cancellationToken).ConfigureAwait(false);
+            return new ConnectedSocket(socket);
         }
         catch
         {
@@ -48,44 +108,17 @@ internal sealed class SocketConnector : IConnector
         }
     }
 
-    private async ValueTask<Socket> DialAsync(EndpointAddress address, CancellationToken cancellationToken)
+    private async ValueTask<ConnectedSocket> AdoptAsync(
+        Func<TcpConnectContext, CancellationToken, ValueTask<Socket>> callback, EndpointAddress address, CancellationToken cancellationToken)
     {
-        // A literal is dialed in its own family: a dual-mode socket would be counted in the IPv6 tables (tcp-facts section 3).
-        EndPoint endPoint = address.ToEndPoint();
-        if (endPoint is not DnsEndPoint)
-        {
-            return await DialAsync(endPoint, cancellationToken).ConfigureAwait(false);
-        }
-
-        IPAddress[] candidates = await _resolve(address.Host, cancellationToken).ConfigureAwait(false);
-        SocketException lastError = new((int)SocketError.HostNotFound);
-        foreach (IPAddress candidate in candidates)
-        {
-            try
-            {
-                return await DialAsync(new IPEndPoint(candidate, address.Port), cancellationToken).ConfigureAwait(false);
-            }
-            catch (SocketException e)
-            {
-                lastError = e;
-            }
-        }
-
-        throw lastError;
-    }
-
-    private static async ValueTask<Socket> DialAsync(EndPoint endPoint, CancellationToken cancellationToken)
-    {
-        ProtocolType protocol = endPoint is IPEndPoint ? ProtocolType.Tcp : ProtocolType.Unspecified;
-        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, protocol);
+        Socket socket = await AskCallbackAsync(callback, address, cancellationToken).ConfigureAwait(false);
         try
         {
-            await socket.ConnectAsync(endPoint, cancellationToken).ConfigureAwait(false);
-            return socket;
+            return _dialer.Adopt(socket);
         }
         catch
         {
-            // At once: a cancelled connect keeps its port until then (tcp-facts section 2).
+            // Whoever made it may have closed it meanwhile; if not, nobody else will.
             socket.Dispose();
             throw;
         }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using PooledTcp.Ports;
 
 namespace PooledTcp.Connections;
 
@@ -15,6 +16,8 @@ internal sealed class SocketTransport : Transport
     public override EndPoint? RemoteEndPoint => _socket.RemoteEndPoint;
 
     public override bool PeerClosed => _socket.PeerClosed;
+
+    public override PortAccount? PortAccount => _socket.PortAccount;
 
     public override ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
         _socket.ReceiveAsync(buffer, cancellationToken);
@@ -38,6 +41,15 @@ internal sealed class SocketTransport : Transport
             return IdleVerdict.Faulted;
         }
     }
+
+    public override bool HasCloseNotify => false;
+
+    public override bool SupportsQuietClose => _socket.QuietSupported;
+
+    public override IClosingSocket BeginClosing() => _socket;
+
+    public override ValueTask SendFarewellAsync(ReadOnlyMemory<byte> farewell, CancellationToken cancellationToken) =>
+        _socket.SendAllAsync(farewell, cancellationToken);
 
     public override void Close() => _socket.Close();
 }

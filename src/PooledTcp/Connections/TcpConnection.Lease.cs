@@ -70,22 +70,6 @@ internal sealed partial class TcpConnection
         }
     }
 
-    /// <summary>Takes a completion back, so that the return closes the connection.</summary>
-    public void Withdraw(long version)
-    {
-        long word = Volatile.Read(ref _word);
-        while (LeaseWord.IsHeldBy(word, version))
-        {
-            long seen = Interlocked.CompareExchange(ref _word, word & ~LeaseWord.Completed, word);
-            if (seen == word)
-            {
-                return;
-            }
-
-            word = seen;
-        }
-    }
-
     public Stream StreamFor(long version) => PerLease(
         ref _stream, version, static (c, v) => new LeaseStream(c, v, ReadStyle.Direct));
 

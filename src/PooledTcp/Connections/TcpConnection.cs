@@ -79,6 +79,11 @@ internal sealed partial class TcpConnection
 
     public long CurrentVersion => LeaseWord.Version(Volatile.Read(ref _word));
 
+    /// <summary>
+    /// Its socket's own keepalive would have had an ACK within this time, whatever the settings say by now.
+    /// </summary>
+    public TimeSpan VanishedAfter { get; init; } = TimeSpan.MaxValue;
+
     public bool IsIdle => LeaseWord.Phase(Volatile.Read(ref _word)) == LeaseWord.Idle;
 
     /// <summary>
@@ -213,7 +218,9 @@ internal sealed partial class TcpConnection
     public void Interrupt(CloseReason reason)
     {
         Interlocked.CompareExchange(ref _interruptReason, (int)reason, -1);
-        _transport.Close();
+
+        // The lease is in the middle of something: the stream is out of step, and the peer must notice.
+        _transport.BeginClosing().Abort();
     }
 
     /// <summary>Why the pool closed the socket under its lease; null if it did not.</summary>
@@ -229,7 +236,7 @@ internal sealed partial class TcpConnection
     /// <summary>Setup is over: from here on leases end at the pool.</summary>
     public void HandTo(ILeaseOwner owner) => _owner = owner;
 
-    public void Return(long version) => _owner.Return(this, version);
+    public void Return(long version, bool discard = false) => _owner.Return(this, version, discard);
 
     private static long NextLease(long word) => (LeaseWord.Version(word) + LeaseWord.VersionStep) | LeaseWord.Leased;
 }

@@ -3,6 +3,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using PooledTcp.Configuration;
+using PooledTcp.Ports;
 
 namespace PooledTcp.Connections;
 
@@ -25,6 +26,8 @@ internal sealed class TlsTransport : Transport
     /// <summary>SslStream's zero-byte read while <see cref="TlsInnerStream.IsParked"/>. Owned by whoever takes the inner stream out of that mode.</summary>
     private ValueTask<int> _parkedRead;
 
+    private bool _saidCloseNotify;
+
     private TlsTransport(ConnectedSocket socket)
     {
         _socket = socket;
@@ -38,6 +41,8 @@ internal sealed class TlsTransport : Transport
 
     public override bool PeerClosed => _socket.PeerClosed;
 
+    public override PortAccount? PortAccount => _socket.PortAccount;
+
     /// <summary>Runs the client's handshake. On failure or cancellation the socket is closed.</summary>
     public static async ValueTask<TlsTransport> AuthenticateAsync(
         ConnectedSocket socket, TlsSettings settings, CancellationToken cancellationToken)
@@ -50,7 +55,8 @@ internal sealed class TlsTransport : Transport
         }
         catch
         {
-            transport.Close();
+            // The dialer, which accounts for its port, closes the socket.
+            transport._ssl.Dispose();
             throw;
         }
     }
@@ -125,6 +131,41 @@ internal sealed class TlsTransport : Transport
         {
             return IdleVerdict.Faulted;
         }
+    }
+
+    public override bool HasCloseNotify => true;
+
+    public override bool SupportsQuietClose => _socket.QuietSupported;
+
+    public override IClosingSocket BeginClosing()
+    {
+        // SslStream gives its buffer back. What follows is read from the socket and dropped, so nothing needs decrypting.
+        if (_inner.EndParkedRead())
+        {
+            Observe(_parkedRead);
+        }
+
+        return _socket;
+    }
+
+    /// <summary>
+    /// close_notify goes out once: it may be the goodbye that the server did not answer, and it comes before every FIN of
+    /// ours. SslStream throws at the second.
+    /// </summary>
+    public override ValueTask SendFarewellAsync(ReadOnlyMemory<byte> farewell, CancellationToken cancellationToken)
+    {
+        if (!farewell.IsEmpty)
+        {
+            return _ssl.WriteAsync(farewell, cancellationToken);
+        }
+
+        if (_saidCloseNotify)
+        {
+            return default;
+        }
+
+        _saidCloseNotify = true;
+        return new ValueTask(_ssl.ShutdownAsync().WaitAsync(cancellationToken));
     }
 
     public override void Close()

@@ -1,4 +1,5 @@
 using System.Net;
+using PooledTcp.Ports;
 
 namespace PooledTcp.Connections;
 
@@ -35,6 +36,24 @@ internal abstract class Transport
 
     /// <summary>Called at rent, after a successful <see cref="TryPark"/>: is the connection still good? Never blocks.</summary>
     public abstract IdleVerdict CheckIdle();
+
+    /// <summary>This connection's page in the port ledger; null when it has no port (a unix socket), or none that is known.</summary>
+    public virtual PortAccount? PortAccount => null;
+
+    /// <summary>True on TLS: close_notify is a farewell that every server understands.</summary>
+    public abstract bool HasCloseNotify { get; }
+
+    /// <summary>The platform can close without anybody's TIME-WAIT (TCP_LINGER2 = -1: Linux).</summary>
+    public abstract bool SupportsQuietClose { get; }
+
+    /// <summary>
+    /// The connection has left the pool and nobody uses it: ends what is parked, and hands the socket out for the close.
+    /// <see cref="Close"/> follows it in the end.
+    /// </summary>
+    public abstract IClosingSocket BeginClosing();
+
+    /// <summary>Sends the protocol's farewell, through TLS if there is one; an empty farewell is TLS close_notify.</summary>
+    public abstract ValueTask SendFarewellAsync(ReadOnlyMemory<byte> farewell, CancellationToken cancellationToken);
 
     /// <summary>
     /// Closes the connection; idempotent, never throws, never blocks. Ends a pending receive in such a way that

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
+using PooledTcp.Ports;
 using PooledTcp.Shutdown;
 using PooledTcp.Telemetry;
 
@@ -13,7 +14,11 @@ internal sealed partial class ConnectionPool
 {
     // Under the gate only.
     private readonly long[] _closedBy = new long[CloseReasons.Count];
+    private readonly long[] _closedByMethod = new long[CloseMethods.Count];
+    private readonly LinkedList<CloseRun> _closings = new();
+    private long _closedByPeer;
     private TaskCompletionSource? _drained;
+    private TaskCompletionSource? _finished;
     private bool _hasDeadLinks;
 
     /// <summary>True for an ad hoc pool that has taken itself out of use.</summary>
@@ -40,22 +45,80 @@ internal sealed partial class ConnectionPool
     /// </summary>
     private void Remove(TcpConnection connection, CloseReason reason)
     {
-        connection.MarkClosed();
+        CloseRun run;
         lock (_gate)
         {
-            _open--;
-            _closing++;
-            _closedBy[(int)reason]++;
-            Debug.Assert(_open >= 0, "No count is ever negative.");
+            run = TakeOut(connection, reason);
         }
 
-        // The socket is closed before its place is given away: the limit holds in the kernel, not only in our books.
-        connection.Transport.Close();
+        Services.Schedule(run);
+    }
+
+    /// <summary>
+    /// <see cref="Remove"/> for a connection that is over the limit or that a shutdown wants gone; false when neither is so.
+    /// Found and taken out under one gate: two returns that saw the same surplus would both leave.
+    /// </summary>
+    private bool TryRemoveSurplus(TcpConnection connection)
+    {
+        CloseRun run;
+        lock (_gate)
+        {
+            if (FindSurplus() is not { } reason)
+            {
+                return false;
+            }
+
+            run = TakeOut(connection, reason);
+        }
+
+        Services.Schedule(run);
+        return true;
+    }
+
+    /// <summary>Under the gate: from open to closing. The caller schedules the run, outside.</summary>
+    private CloseRun TakeOut(TcpConnection connection, CloseReason reason)
+    {
+        connection.MarkClosed();
+        _open--;
+        _closing++;
+        _closedBy[(int)reason]++;
+        Debug.Assert(_open >= 0, "No count is ever negative.");
+        CloseRun run = NewCloseRun(connection, reason);
+        _closings.AddLast(run.Place);
+        if (_state != PoolState.Open)
+        {
+            run.Hurry();
+        }
+
+        // Whoever waits already may be waiting for just this place: nobody else would look.
+        EscalateClosings();
+        return run;
+    }
+
+    /// <summary>The descriptor is closed: only now is the connection's place given away, so the limit holds in the kernel, too.</summary>
+    private void OnClosed(CloseRun run, CloseOutcome outcome)
+    {
+        TcpConnection connection = run.Connection;
         Dial? dials;
+
+        // Before the gate: a fake clock may run due timers at any reading.
+        TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
             _closing--;
             Debug.Assert(_closing >= 0, "No count is ever negative.");
+            _closings.Remove(run.Place);
+            _closedBy[(int)run.GivenReason]--;
+            _closedBy[(int)run.Reason]++;
+            if (!outcome.TimeWaitIsOurs)
+            {
+                // Its port is free again, or will be in one round trip.
+                _portsHeldOff = false;
+                _portFreedAt = now;
+            }
+
+            _closedByMethod[(int)outcome.Method]++;
+            _closedByPeer += outcome.PeerFirst ? 1 : 0;
             _idle.Forget(connection);
             if (connection.Linked)
             {
@@ -80,7 +143,68 @@ internal sealed partial class ConnectionPool
         }
 
         // Last, when the books are in order: a log sink is not ours, and may be slow.
-        PoolLog.Closed(Services.Logger, Name, connection.Id, reason, connection.Uses);
+        if (run.ExceededShare)
+        {
+            WarnOfExceededShare();
+        }
+
+        PoolLog.Closed(
+            Services.Logger, Name, connection.Id, connection.Uses, run.Reason, CloseMethods.Name(outcome.Method), outcome.PeerFirst ? "peer" : "local", run.Why);
+    }
+
+    private CloseRun NewCloseRun(TcpConnection connection, CloseReason reason)
+    {
+        PoolSettings settings = _settings;
+        PortAccount? account = connection.Transport.PortAccount;
+        if (account is not null)
+        {
+            Services.Ports.Ledger.Closing(account);
+        }
+
+        return new CloseRun(
+            connection,
+            reason,
+            new CloseContext
+            {
+                Settings = settings.Shutdown,
+                Goodbye = Hooks.Goodbye,
+                Tokens = new PortTokens(Services.Ports.Ledger, account, account is null ? 0 : TokensOf(settings, account.Usable), Services.Clock.Time),
+                Lane = Services.Lane,
+                Time = Services.Clock.Time,
+                VanishedAfter = connection.VanishedAfter,
+                PortsExhausted = _portsExhausted is not null,
+                HasWaiters = _waiters.Count > 0,
+            },
+            OnClosed);
+    }
+
+    /// <summary>
+    /// With the client to close first there is no close without a token, so there is one at least: validation sees to it for
+    /// the range it knows of, but this host's may be smaller, or shrink.
+    /// </summary>
+    private static int TokensOf(PoolSettings settings, int usable) =>
+        Math.Max(settings.Ports.TokensOf(usable), settings.Shutdown.ClosesFirst == ClosesFirst.Client ? 1 : 0);
+
+    /// <summary>
+    /// Under the gate: whoever waits and can have neither an idle connection nor a dial pre-empts a closing one, the oldest
+    /// first. It cannot be served sooner by anything else. Each of them one: those pre-empted before are on their way.
+    /// </summary>
+    private void EscalateClosings()
+    {
+        int lacking = _waiters.Count - _waiters.Dialed;
+        if (lacking == 0 || _closings.Count == 0 || (Live < _settings.MaxConnections && _portsExhausted is null))
+        {
+            return;
+        }
+
+        foreach (CloseRun run in _closings)
+        {
+            // One that was asked to before, and has not ended yet, makes room for one of them already.
+            if (run.TryEscalate() && --lacking == 0)
+            {
+                return;
+            }
+        }
     }
 
     /// <summary>
@@ -193,6 +317,7 @@ internal sealed partial class ConnectionPool
                 _paused = false;
                 unwanted = [.. _orphans];
                 _orphans.Clear();
+                HurryClosings();
 
                 // Nobody needs warm connections any more, and the planner would go on dialing for them: each one would
                 // close at once as surplus, and the drain would never end.
@@ -236,7 +361,9 @@ internal sealed partial class ConnectionPool
             warm = TakeWarmUps();
             dials = [.. _dials];
             RefreshDetour();
+            HurryClosings();
             _deadlineTimer?.Dispose();
+            _portsTimer?.Dispose();
             CompleteDrainIfEmpty();
         }
 
@@ -308,22 +435,47 @@ internal sealed partial class ConnectionPool
         }
     }
 
-    /// <summary>Why a connection that is nobody's should go: the pool shuts down, or the limit was lowered.</summary>
-    private CloseReason? FindSurplus()
+    /// <summary>Under the gate: why a connection that is nobody's should go: the pool shuts down, or the limit was lowered.</summary>
+    private CloseReason? FindSurplus() =>
+        _state != PoolState.Open && _waiters.Count == 0 ? CloseReason.PoolShutdown
+        : IsOverLimit ? CloseReason.OverCapacity
+        : null;
+
+    /// <summary>Under the gate: nobody waits for a server's own close any more.</summary>
+    private void HurryClosings()
+    {
+        foreach (CloseRun run in _closings)
+        {
+            run.Hurry();
+        }
+    }
+
+    /// <summary>
+    /// Completes when no close is under way, each of which has its deadline; for the end of a client, which then has left
+    /// nothing behind.
+    /// </summary>
+    public Task FinishClosingAsync()
     {
         lock (_gate)
         {
-            if (_state != PoolState.Open && _waiters.Count == 0)
+            if (_closing == 0)
             {
-                return CloseReason.PoolShutdown;
+                return Task.CompletedTask;
             }
 
-            return IsOverLimit ? CloseReason.OverCapacity : null;
+            _finished ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return _finished.Task;
         }
     }
 
     private void CompleteDrainIfEmpty()
     {
+        if (_closing == 0)
+        {
+            _finished?.TrySetResult();
+            _finished = null;
+        }
+
         if (_state != PoolState.Open && Live == 0)
         {
             _drained?.TrySetResult();

@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using PooledTcp.Configuration;
 using PooledTcp.Connections;
+using PooledTcp.Ports;
 using PooledTcp.Telemetry;
 
 namespace PooledTcp.Pooling;
@@ -26,10 +28,16 @@ internal sealed partial class ConnectionPool
     /// <summary>Under the gate: MaxConnections was lowered and is not reached yet.</summary>
     private bool IsOverLimit => _open + _connecting > _settings.MaxConnections;
 
-    public TcpConnection NewConnection(Transport transport, int generation)
+    /// <param name="transport">What was dialed.</param>
+    /// <param name="settings">On which it was dialed: they may have changed since.</param>
+    /// <param name="generation">In which it was dialed.</param>
+    public TcpConnection NewConnection(Transport transport, PoolSettings settings, int generation)
     {
         double factor = 1 - (_settings.LifetimeJitter * Services.NextRandom());
-        return new TcpConnection(PoolServices.NextConnectionId(), Name, transport, this, generation, factor, Services.Clock);
+        return new TcpConnection(PoolServices.NextConnectionId(), Name, transport, this, generation, factor, Services.Clock)
+        {
+            VanishedAfter = settings.Socket.KeepAliveTotal,
+        };
     }
 
     public void DialSucceeded(Dial dial, TcpConnection connection)
@@ -43,6 +51,9 @@ internal sealed partial class ConnectionPool
             EndDial(dial);
             _open++;
             _created++;
+            _portsExhausted = null;
+            _portsHeldOff = false;
+            NoteAccount(connection.Transport.PortAccount);
             _table.Add(connection);
             unwanted = dial.Generation != _generation || _state == PoolState.Closed;
             if (!unwanted && !_paused && !IsOverLimit && _waiters.Oldest is { } oldest)
@@ -77,6 +88,12 @@ internal sealed partial class ConnectionPool
 
     public void DialFailed(Dial dial, Exception exception)
     {
+        if (exception is NoLocalPortException noPort)
+        {
+            DialFoundNoPort(dial, noPort);
+            return;
+        }
+
         Waiter? waiter = null;
         Dial? dials;
         List<WarmUp>? warm = null;
@@ -98,6 +115,10 @@ internal sealed partial class ConnectionPool
                 _lastConnectError = exception;
                 _lastConnectErrorText = told;
                 _lastConnectErrorAt = now;
+
+                // It came past the choice of a port, or never got there: in either case ports are not what is wrong now.
+                _portsExhausted = null;
+                _portsHeldOff = false;
                 _dialsFailed++;
                 _topUpFailed = true;
                 if (dial.IsInherited)
@@ -234,10 +255,13 @@ internal sealed partial class ConnectionPool
             }
         }
 
+        EscalateClosings();
         return first;
     }
 
-    private bool CanDial() => _connecting < _settings.MaxConnecting && Live < _settings.MaxConnections;
+    /// <summary>While ports are exhausted one dial at a time finds out whether that is over, and none while it is held off.</summary>
+    private bool CanDial() =>
+        _connecting < (_portsExhausted is null ? _settings.MaxConnecting : 1) && Live < _settings.MaxConnections && !_portsHeldOff;
 
     /// <summary>Under the gate: true when one more waiter would get a dial at once, so that it does not count as queued.</summary>
     private bool CanDialForNewcomer() => !_paused && _waiters.Dialed == _waiters.Count && (_orphans.Count > 0 || CanDial());

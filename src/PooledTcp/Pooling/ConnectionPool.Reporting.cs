@@ -1,4 +1,5 @@
 using System.Globalization;
+using PooledTcp.Ports;
 using PooledTcp.Shutdown;
 
 namespace PooledTcp.Pooling;
@@ -14,6 +15,7 @@ internal sealed partial class ConnectionPool
         {
             // Rents and returns go on meanwhile: a connection is idle or used in turn, but counted once.
             int idle = CountIdle();
+            (int Used, int Budget, int TimeWaitOwed) ports = CountPorts();
             return new TcpPoolSnapshot
             {
                 Name = Name,
@@ -31,7 +33,12 @@ internal sealed partial class ConnectionPool
                 Closing = _closing,
                 Waiting = _waiters.Count,
                 Created = _created,
+                PortsUsed = ports.Used,
+                PortBudget = ports.Budget,
+                TimeWaitOwed = ports.TimeWaitOwed,
                 Closed = _closedBy.Sum() - _closing,
+                ClosedByMethod = CountMethods(),
+                ClosedByPeer = _closedByPeer,
                 ClosedByReason = CountClosed(),
                 DialsFailed = _dialsFailed,
                 RentTimeouts = Interlocked.Read(ref _rentTimeouts),
@@ -54,13 +61,33 @@ internal sealed partial class ConnectionPool
         return counts;
     }
 
-    private RentTimeoutException TimeoutError(TimeSpan timeout)
+    private Dictionary<string, long> CountMethods()
+    {
+        Dictionary<string, long> counts = new(StringComparer.Ordinal);
+        for (int method = 0; method < _closedByMethod.Length; method++)
+        {
+            if (_closedByMethod[method] > 0)
+            {
+                string name = CloseMethods.Name((CloseMethod)method);
+                counts[name] = counts.GetValueOrDefault(name) + _closedByMethod[method];
+            }
+        }
+
+        return counts;
+    }
+
+    private PooledTcpException TimeoutError(TimeSpan timeout)
     {
         Exception? dialError;
         string numbers;
         string cause;
         lock (_gate)
         {
+            if (_portsExhausted is { } exhausted)
+            {
+                return NoPortError(string.Create(CultureInfo.InvariantCulture, $"within {timeout.TotalSeconds:0.###} s"), exhausted);
+            }
+
             // Of old dial errors only the message tells; as the cause it counts while nothing is open.
             dialError = _open == 0 ? _lastConnectError : null;
             numbers = Numbers();
@@ -74,6 +101,18 @@ internal sealed partial class ConnectionPool
             Name,
             timeout,
             dialError);
+    }
+
+    private LocalPortsExhaustedException NoPortError(string when, NoLocalPortException exhausted)
+    {
+        lock (_gate)
+        {
+            return new LocalPortsExhaustedException(
+                $"Pool '{Name}' found no local port for a connection to {_settings.Address} {when} {Numbers()}. {exhausted.Message}. "
+                + "See Shutdown.ClosesFirst, Ports.Range and Ports.SourceAddresses.",
+                Name,
+                exhausted.InnerException ?? exhausted);
+        }
     }
 
     /// <summary>Under the gate.</summary>

@@ -43,6 +43,7 @@ internal sealed partial class ConnectionPool
             _sweepNow = false;
             _topUpFailed = false;
             _nextSweep = now + interval;
+            Services.Ports.Watch.Sweep();
             Sweep(now, interval);
             if (IsAdHoc)
             {

@@ -120,11 +120,12 @@ internal sealed partial class ConnectionPool : ILeaseOwner
         return false;
     }
 
-    void ILeaseOwner.Return(TcpConnection connection, long version)
+    void ILeaseOwner.Return(TcpConnection connection, long version, bool discard)
     {
         // The common return: complete, clean, nothing to release, nobody waiting. The swap loses to any operation that
         // started meanwhile (it withdraws the completion) and to a second dispose; only reads and IdleSince come before it.
-        if (connection.IsCleanlyCompleted(version, out long seen)
+        if (!discard
+            && connection.IsCleanlyCompleted(version, out long seen)
             && connection.ReturnsPlainly
             && _detour == Detour.None
             && Hooks.Reset is null
@@ -138,7 +139,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner
             }
         }
 
-        ReturnCarefully(connection, version);
+        ReturnCarefully(connection, version, discard);
     }
 
     /// <summary>
@@ -200,7 +201,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner
     }
 
     /// <summary>The return of a connection that is faulty, was not completed, has pipes or TLS, or is wanted by someone.</summary>
-    private void ReturnCarefully(TcpConnection connection, long version)
+    private void ReturnCarefully(TcpConnection connection, long version, bool discard)
     {
         if (!connection.TryEndAny(version, out long flags))
         {
@@ -208,7 +209,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner
         }
 
         // From here the connection is the pool's alone, so its pipes can be released and its TLS parked without a race.
-        CloseReason? fault = (flags & LeaseWord.Completed) == 0 ? connection.ReasonNotCompleted()
+        CloseReason? fault = discard || (flags & LeaseWord.Completed) == 0 ? connection.ReasonNotCompleted()
             : (flags & LeaseWord.InFlight) != 0 ? CloseReason.ReturnedDirty
             : FindReturnFault(connection, version);
 
@@ -305,9 +306,8 @@ internal sealed partial class ConnectionPool : ILeaseOwner
     /// </summary>
     private bool TryPlace(TcpConnection connection)
     {
-        if (FindSurplus() is { } surplus)
+        if (TryRemoveSurplus(connection))
         {
-            Remove(connection, surplus);
             return true;
         }
 

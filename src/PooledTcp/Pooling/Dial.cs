@@ -74,7 +74,7 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
         Transport transport = await ConnectAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            TcpConnection connection = pool.NewConnection(transport, Generation);
+            TcpConnection connection = pool.NewConnection(transport, settings, Generation);
             if (pool.Hooks.Handshake is { } handshake)
             {
                 _stage = "in the handshake";
@@ -87,7 +87,7 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
         }
         catch
         {
-            transport.Close();
+            pool.GiveUp(transport, settings);
             throw;
         }
     }
@@ -115,11 +115,11 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
         catch (OperationCanceledException)
         {
             _ = connect.ContinueWith(
-                static late =>
+                late =>
                 {
                     if (late.IsCompletedSuccessfully)
                     {
-                        late.Result.Close();
+                        pool.GiveUp(late.Result, settings);
                     }
 
                     _ = late.Exception; // observed

@@ -1,6 +1,8 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.ObjectPool;
 using PooledTcp.Connections;
+using PooledTcp.Ports;
+using PooledTcp.Shutdown;
 
 namespace PooledTcp.Pooling;
 
@@ -17,6 +19,13 @@ internal sealed class PoolServices
     public required ILogger Logger { get; init; }
 
     public required Maintenance Maintenance { get; init; }
+
+    public required LocalPorts Ports { get; init; }
+
+    public required ClosingLane Lane { get; init; }
+
+    /// <summary>Where closes run: the thread pool; the tests run them on the spot.</summary>
+    public Action<IThreadPoolWorkItem> Schedule { get; init; } = static work => ThreadPool.UnsafeQueueUserWorkItem(work, preferLocal: false);
 
     /// <summary>0 to 1, for jitter; the tests put a fixed value here.</summary>
     public Func<double> NextRandom { get; init; } = Random.Shared.NextDouble;

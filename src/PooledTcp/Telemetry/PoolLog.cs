@@ -9,8 +9,15 @@ internal static partial class PoolLog
     [LoggerMessage(1, LogLevel.Debug, "Pool {Pool}: connection {ConnectionId} opened.", EventName = "pooled_tcp.connection.opened")]
     public static partial void Opened(ILogger logger, string pool, long connectionId);
 
-    [LoggerMessage(2, LogLevel.Debug, "Pool {Pool}: connection {ConnectionId} closed after {Uses} uses: {Reason}.", EventName = "pooled_tcp.connection.closed")]
-    public static partial void Closed(ILogger logger, string pool, long connectionId, CloseReason reason, int uses);
+    [LoggerMessage(2, LogLevel.Debug, "Pool {Pool}: connection {ConnectionId} closed after {Uses} uses: {Reason}, {Method}, by the {Initiator}: {Why}.", EventName = "pooled_tcp.connection.closed")]
+    public static partial void Closed(
+        ILogger logger, string pool, long connectionId, int uses, CloseReason reason, string method, string initiator, string why);
+
+    [LoggerMessage(6, LogLevel.Warning, "Pool {Pool}: no local port is free: {Census}", EventName = "pooled_tcp.port.exhausted")]
+    public static partial void PortsExhausted(ILogger logger, string pool, string census);
+
+    [LoggerMessage(7, LogLevel.Warning, "Pool {Pool}: a close left a TIME-WAIT beyond Ports.TimeWaitShare, because a quiet close is off or missing here and AllowAbort is off.", EventName = "pooled_tcp.port.share_exceeded")]
+    public static partial void ShareExceeded(ILogger logger, string pool);
 
     [LoggerMessage(3, LogLevel.Warning, "Pool {Pool}: a dial failed.", EventName = "pooled_tcp.connection.dial_failed")]
     public static partial void DialFailed(ILogger logger, Exception exception, string pool);

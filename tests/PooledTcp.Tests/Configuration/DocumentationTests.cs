@@ -24,6 +24,23 @@ public class DocumentationTests
             Table(Readme.SkipWhile(static line => line != "<!-- settings -->").TakeWhile(static line => line != "<!-- /settings -->"), column: 2));
 
     [Fact]
+    public void The_farewells_are_those_of_the_catalogue()
+    {
+        var rows = Page.SkipWhile(static line => line != "## Farewells")
+            .Where(static line => line.StartsWith("| **", StringComparison.Ordinal))
+            .Select(static line => line.Split('|', StringSplitOptions.TrimEntries))
+            .ToDictionary(static cells => cells[1].Trim('*'), static cells => cells[2].Trim('`'));
+
+        Assert.Equal(GoodbyeCatalogue.Names, rows.Keys);
+        Assert.All(rows, static row =>
+        {
+            Assert.True(GoodbyeCatalogue.TryGet(row.Key, out var expected));
+            Assert.True(GoodbyeParser.TryParse("raw:" + row.Value, out var written, out var error), error);
+            Assert.Equal(expected, written);
+        });
+    }
+
+    [Fact]
     public void The_example_is_valid()
     {
         var options = Bind(Fenced("json"));
@@ -48,16 +65,20 @@ public class DocumentationTests
         Assert.Equal(Fenced("text"), new InvalidSettingsException(faults).Message);
     }
 
-    private static Dictionary<string, string> Defaults() => EndpointBinder.Paths.ToDictionary(static path => path, Default);
+    private static Dictionary<string, string> Defaults() =>
+        new(EndpointBinder.Paths.Select(static path => KeyValuePair.Create(path, Default(path, new TcpEndpointOptions()))))
+        {
+            [nameof(PooledTcpOptions.MaxClosing)] = Default(nameof(PooledTcpOptions.MaxClosing), new PooledTcpOptions()),
+        };
 
     private static Dictionary<string, string> Table(IEnumerable<string> lines, int column) => lines
         .Where(static line => line.StartsWith("| `", StringComparison.Ordinal))
         .Select(static line => line.Split('|', StringSplitOptions.TrimEntries))
         .ToDictionary(static cells => cells[1].Trim('`'), cells => cells[column]);
 
-    private static string Default(string path)
+    private static string Default(string path, object options)
     {
-        object? value = new TcpEndpointOptions();
+        object? value = options;
         foreach (var name in path.Split(':'))
         {
             value = value!.GetType().GetProperty(name)!.GetValue(value);

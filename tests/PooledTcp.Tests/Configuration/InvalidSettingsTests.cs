@@ -3,6 +3,7 @@ using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
 using PooledTcp.Configuration;
+using PooledTcp.Ports;
 using Xunit;
 
 namespace PooledTcp.Tests.Configuration;
@@ -55,6 +56,34 @@ public class InvalidSettingsTests
         { "Tls:Protocols=Tls11, Tls12", "Tls11, Tls12 is not allowed: Tls12, Tls13 or both; None leaves the choice to the operating system." },
         { "Tls:ClientCertificateKeyPath=/a.key", "is set without ClientCertificatePath." },
         { "Tls:ClientCertificatePassword=secret", "is set without ClientCertificatePath." },
+        { "Shutdown:GoodbyeTimeout=00:00:00", "00:00:00 is not in the range 00:00:00.001 to 01:00:00." },
+        { "Shutdown:GoodbyeTimeout=01:00:01", "01:00:01 is not in the range 00:00:00.001 to 01:00:00." },
+        { "Shutdown:ServerCloseTimeout=00:00:00", "00:00:00 is not in the range 00:00:00.001 to 1.00:00:00." },
+        { "Shutdown:ServerCloseTimeout=1.00:00:01", "1.00:00:01 is not in the range 00:00:00.001 to 1.00:00:00." },
+        { "Shutdown:DrainTimeout=-00:00:01", "-00:00:01 is not in the range 00:00:00.001 to 01:00:00." },
+        { "Shutdown:DrainTimeout=02:00:00", "02:00:00 is not in the range 00:00:00.001 to 01:00:00." },
+        { "Shutdown:Goodbye=reddis", "\"reddis\" is not a known farewell. Did you mean redis?" },
+        { "Shutdown:Goodbye=QUIT", @"""QUIT"" is not a known farewell. Known are ftp, imap, memcached, mysql, pop3, postgresql, redis, smtp, stomp; write your own as raw: and its bytes, as in raw:QUIT\r\n." },
+        { "Shutdown:Goodbye=redis://u:secret@host", "\"redis://***@host\" is not a known farewell. Known are ftp, imap, memcached, mysql, pop3, postgresql, redis, smtp, stomp; write your own as raw: and its bytes, as in raw:QUIT\\r\\n." },
+        { "Shutdown:Goodbye=raw:\u001b[2J\u0007\\\u001b", "\"raw:\\x1B[2J\\x07\\\\x1B\" has \\\\x1B at position 10: the escapes are \\r \\n \\t \\0 \\\\ and \\xHH." },
+        { @"Shutdown:Goodbye=raw:QUIT\q", @"""raw:QUIT\q"" has \q at position 9: the escapes are \r \n \t \0 \\ and \xHH." },
+        { "Shutdown:Goodbye=raw:a\r\n\\q", @"""raw:a\r\n\q"" has \q at position 8: the escapes are \r \n \t \0 \\ and \xHH." },
+        { "Ports:Range=40000-", "\"40000-\" is not a range of ports: write the lowest and the highest one, as in 40000-40999." },
+        { "Ports:Range=40000-70000", "\"40000-70000\" is not a range of ports: write the lowest and the highest one, as in 40000-40999." },
+        { "Ports:Range=40000,40999", "\"40000,40999\" is not a range of ports: write the lowest and the highest one, as in 40000-40999." },
+        { "Ports:Range=40999-40000", "\"40999-40000\" begins with the highest port: write 40000-40999." },
+        { "Ports:Range=1000-2000", "1000-2000 is not in the range 1024-65535, and has to share ports with the system's (net.ipv4.ip_local_port_range, by default 32768-60999)." },
+        { "Ports:SourceAddresses:0=", "\"\" is not an IP address: write 10.0.0.5 or 2001:db8::5, without a port." },
+        { "Ports:SourceAddresses:0=10.0.5", "\"10.0.5\" is not an IP address: write 10.0.0.5 or 2001:db8::5, without a port." },
+        { "Ports:SourceAddresses:0=[::1]:80", "\"[::1]:80\" is not an IP address: write 10.0.0.5 or 2001:db8::5, without a port." },
+        { "Ports:SourceAddresses:0=eth0", "\"eth0\" is not an IP address: write 10.0.0.5 or 2001:db8::5, without a port." },
+        { "Ports:SourceAddresses:0=0.0.0.0", "0.0.0.0 is the wildcard, which is no address to connect from. Leave the list empty to leave the choice to the system." },
+        { "Ports:SourceAddresses:0=::", ":: is the wildcard, which is no address to connect from. Leave the list empty to leave the choice to the system." },
+        { "Ports:TimeWaitShare=25", "25 is not in the range 0 to 1. It is a fraction: 0.25 is 25 %." },
+        { "Ports:TimeWaitShare=-0.1", "-0.1 is not in the range 0 to 1. It is a fraction: 0.25 is 25 %." },
+        { "Ports:TimeWaitShare=NaN", "NaN is not in the range 0 to 1. It is a fraction: 0.25 is 25 %." },
+        { "Ports:Budget=0", "0 is not in the range 1 to 65,535. Leave it out (null) for what this host has." },
+        { "Ports:Budget=65536", "65536 is not in the range 1 to 65,535. Leave it out (null) for what this host has." },
         { "Address=cache", "\"cache\" has no port: write cache:port." },
         { "Address=cache:0", "\"cache:0\" has the port 0, which is not in the range 1 to 65,535." },
         { "Address=tcp://cache:1", "\"tcp://cache:1\" is a URL: write the address without a scheme, as host:port, 10.0.0.1:port, [2001:db8::1]:port or unix:/path." },
@@ -78,6 +107,17 @@ public class InvalidSettingsTests
         { "RentTimeout=-1", "\"-1\" means -1 days; write 00:01:30 for 90 seconds (hh:mm:ss), or 1.00:00:00 if days are meant." },
         { "Lifetime=24:00:00", "\"24:00:00\" means 24 days; write 00:01:30 for 90 seconds (hh:mm:ss), or 24.00:00:00 if days are meant." },
         { "Tls:Protocols=Tls14", "\"Tls14\" is not one of None, Tls12, Tls13 or \"Tls12, Tls13\"." },
+        { "Shutdown:ClosesFirst=Peer", "\"Peer\" is not one of Auto, Server, Client." },
+        { "Shutdown:ClosesFirst=7", "\"7\" is not one of Auto, Server, Client." },
+        { "Shutdown:ClosesFirst=1", "\"1\" is not one of Auto, Server, Client." },
+        { "Shutdown:ClosesFirst=Auto, Client", "\"Auto, Client\" is not one of Auto, Server, Client." },
+        { "Shutdown:ClosesFirst=", "is empty; one of Auto, Server, Client is expected." },
+        { "Shutdown:AllowAbort=1", "\"1\" is not true or false." },
+        { "Shutdown:DrainTimeout=Infinite", "\"Infinite\" is not a time (hh:mm:ss)." },
+        { "Shutdown=Server", "is a value; a section is expected, with ClosesFirst, Goodbye, GoodbyeTimeout, ServerCloseTimeout, DrainTimeout, AllowQuietClose, AllowAbort." },
+        { "Ports=40000-40999", "is a value; a section is expected, with Range, SourceAddresses, TimeWaitShare, Budget." },
+        { "Ports:SourceAddresses=10.0.0.5", "\"10.0.0.5\" is a value; a list is expected, as in PooledTcp:Endpoints:cache:Ports:SourceAddresses:0." },
+        { "Ports:Budget=some", "\"some\" is not a whole number." },
         { "KeepAlive=20", "is a value; a section is expected, with Time, Interval, Count." },
         { "Tls:ApplicationProtocols=h2", "\"h2\" is a value; a list is expected, as in PooledTcp:Endpoints:cache:Tls:ApplicationProtocols:0." },
     };
@@ -90,10 +130,15 @@ public class InvalidSettingsTests
         { "Endpoints:cache:Tls:Enable=true", "PooledTcp:Endpoints:cache:Tls:Enable: is not a setting. Did you mean Enabled?" },
         { "Defaults:RentTimeOuts=00:00:01", "PooledTcp:Defaults:RentTimeOuts: is not a setting. Did you mean RentTimeout?" },
         { "Default:MaxConnections=8", "PooledTcp:Default: is not a setting. Did you mean Defaults?" },
-        { "cache:Address=cache:1", "PooledTcp:cache: is not a setting. Known here: Defaults, Endpoints." },
+        { "cache:Address=cache:1", "PooledTcp:cache: is not a setting. Known here: MaxClosing, Defaults, Endpoints, Server." },
         { "Endpoints:cache:KeepAlive:Foo=1", "PooledTcp:Endpoints:cache:KeepAlive:Foo: is not a setting. Known here: Time, Interval, Count." },
         { "Endpoints=cache:1", "PooledTcp:Endpoints: is a value; a section is expected, with <name>." },
-        { "Endpoints:other=cache:1", "PooledTcp:Endpoints:other: is a value; a section is expected, with Address, MaxConnections, MinIdleConnections, MaxConnecting, MaxWaiters, RentTimeout, ConnectTimeout, IdleTimeout, Lifetime, LifetimeJitter, MaxUses, AllowOneWay, NoDelay, UserTimeout, KeepAlive, Tls." },
+        { "Endpoints:other=cache:1", "PooledTcp:Endpoints:other: is a value; a section is expected, with Address, MaxConnections, MinIdleConnections, MaxConnecting, MaxWaiters, RentTimeout, ConnectTimeout, IdleTimeout, Lifetime, LifetimeJitter, MaxUses, AllowOneWay, NoDelay, UserTimeout, KeepAlive, Tls, Shutdown, Ports." },
+        { "MaxClosed=9", "PooledTcp:MaxClosed: is not a setting. Did you mean MaxClosing?" },
+        { "MaxClosing=0", "PooledTcp:MaxClosing: 0 is not in the range 1 to 1,000,000." },
+        { "MaxClosing=many", "PooledTcp:MaxClosing: \"many\" is not a whole number." },
+        { "Endpoints:cache:Shutdown:CloseFirst=Server", "PooledTcp:Endpoints:cache:Shutdown:CloseFirst: is not a setting. Did you mean ClosesFirst?" },
+        { "Endpoints:cache:Ports:Sources:0=10.0.0.5", "PooledTcp:Endpoints:cache:Ports:Sources: is not a setting. Known here: Range, SourceAddresses, TimeWaitShare, Budget." },
         { "Defaults:Address=cache:1", "PooledTcp:Defaults:Address: \"cache:1\" stands in the defaults; an address belongs to an endpoint." },
     };
 
@@ -166,6 +211,79 @@ public class InvalidSettingsTests
         Assert.Equal([$"{Cache}:Tls:ApplicationProtocols:1: {expected}"], faults);
     }
 
+    [Fact]
+    public void A_farewell_as_long_as_a_file_does_not_fill_the_message()
+    {
+        var fault = Assert.Single(Bound.Faults("Endpoints:cache:Address=cache:6379", "Endpoints:cache:Shutdown:Goodbye=raw:" + new string('x', 100_000)));
+
+        Assert.Equal(
+            $"{Cache}:Shutdown:Goodbye: \"raw:{new string('x', 96)}...\" is 100,000 bytes long; a farewell has 1,024 at most.",
+            fault);
+    }
+
+    [Theory]
+    [InlineData("cache:6379", "10.0.0.5", "10.0.0.5", "1: 10.0.0.5 is in the list twice.")]
+    [InlineData("cache:6379", "10.0.0.5", "::ffff:10.0.0.5", "1: 10.0.0.5 is in the list twice.")]
+    [InlineData("cache:6379", "10.0.0.5", "2001:db8::5", "1: 2001:db8::5 is IPv6 and 10.0.0.5 is IPv4: all addresses of the list have to be of one kind.")]
+    [InlineData("[2001:db8::7]:1", "2001:db8::5", "010.0.0.5", "1: \"010.0.0.5\" is not an IP address: write 10.0.0.5 or 2001:db8::5, without a port.")]
+    [InlineData("[2001:db8::7]:1", "10.0.0.5", "2001:db8::5", "0: 10.0.0.5 is IPv4, from which [2001:db8::7]:1 cannot be reached.")]
+    public void Bad_source_addresses(string address, string first, string second, string expected)
+    {
+        var faults = Bound.Faults(
+            $"Endpoints:cache:Address={address}",
+            $"Endpoints:cache:Ports:SourceAddresses:0={first}",
+            $"Endpoints:cache:Ports:SourceAddresses:1={second}");
+
+        Assert.Equal([$"{Cache}:Ports:SourceAddresses:{expected}"], faults);
+    }
+
+    [Fact]
+    public void A_unix_socket_does_not_mind_inherited_source_addresses()
+    {
+        Assert.Empty(Bound.Faults("Defaults:Ports:SourceAddresses:0=10.0.0.5", "Endpoints:cache:Address=unix:/run/x"));
+    }
+
+    [Theory]
+    [InlineData("Ports:TimeWaitShare=0", "0 of 28,232 ports is less than one TIME-WAIT")]
+    [InlineData("Ports:Budget=3", "0.25 of 3 ports is less than one TIME-WAIT")]
+    [InlineData("Ports:Range=40000-40002", "0.25 of 3 ports is less than one TIME-WAIT")]
+    [InlineData("Ports:Range=60997-61100", "0.25 of 3 ports is less than one TIME-WAIT")]
+    public void A_client_that_always_closes_first_needs_room_for_a_time_wait(string line, string expected)
+    {
+        Assert.Equal(
+            [$"{Cache}:Ports:TimeWaitShare: {expected}, but with Shutdown:ClosesFirst = Client every close needs one."],
+            Bound.Faults("Endpoints:cache:Address=cache:6379", $"Endpoints:cache:{line}", "Endpoints:cache:Shutdown:ClosesFirst=Client"));
+        Assert.Empty(Bound.Faults("Endpoints:cache:Address=cache:6379", $"Endpoints:cache:{line}"));
+    }
+
+    [Theory]
+    [InlineData("30000-32767", "30000-32767 lies outside the system's ephemeral ports 32768-60999 (net.ipv4.ip_local_port_range); the kernel would ignore it.")]
+    [InlineData("50000-50001", "50000-50001 holds only reserved ports (net.ipv4.ip_local_reserved_ports: 50000-50009); none could be used.")]
+    [InlineData("30000-32768", null)]
+    public void A_range_that_the_kernel_would_ignore(string range, string? expected)
+    {
+        var host = Bound.Host with { Reserved = [new PortRange(50000, 50009)] };
+        var options = Bound.Options("Endpoints:cache:Address=cache:6379", $"Endpoints:cache:Ports:Range={range}");
+
+        SettingsFactory.TryCreate(options, () => host, out _, out var faults);
+
+        Assert.Equal(expected is null ? null : [$"{Cache}:Ports:Range: {expected}"], faults);
+    }
+
+    [Fact]
+    public void A_range_is_checked_against_this_host()
+    {
+        var system = new KernelPortSettingsReader(TimeProvider.System).Current.Range;
+        Assert.SkipUnless(OperatingSystem.IsLinux() && system is { First: > 1024 }, "Needs a Linux whose range leaves ports below it.");
+        var outside = new PortRange(1024, system!.Value.First - 1);
+        var options = Bound.Options("Endpoints:cache:Address=cache:6379", $"Endpoints:cache:Ports:Range={outside}");
+
+        var e = Assert.ThrowsAny<OptionsValidationException>(() => SettingsFactory.Create(options));
+
+        Assert.StartsWith(
+            $"{Cache}:Ports:Range: {outside} lies outside the system's ephemeral ports {system}", Assert.Single(e.Failures), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("", "is no name for an endpoint: it is empty.")]
     [InlineData(" ", "is no name for an endpoint: it is empty.")]
@@ -205,6 +323,19 @@ public class InvalidSettingsTests
         Assert.Equal(
             [$"{Cache}:Tls:TargetHost: is required: a unix socket has no host name to verify."],
             Bound.Faults("Endpoints:cache:Address=unix:/run/x", "Endpoints:cache:Tls:Enabled=true"));
+    }
+
+    [Fact]
+    public void A_side_from_code_that_has_no_name_is_a_fault()
+    {
+        var options = new PooledTcpOptions().AddEndpoint("cache", static e =>
+        {
+            e.Address = "cache:6379";
+            e.Shutdown.ClosesFirst = (ClosesFirst)7;
+        });
+
+        Assert.False(SettingsFactory.TryCreate(options, out _, out var faults));
+        Assert.Equal([$"{Cache}:Shutdown:ClosesFirst: 7 is not one of Auto, Server, Client."], faults);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Reflection;
@@ -5,12 +6,16 @@ using System.Security.Authentication;
 using System.Text;
 using Microsoft.Extensions.Configuration;
 using PooledTcp.Configuration;
+using PooledTcp.Ports;
 using Xunit;
 
 namespace PooledTcp.Tests.Configuration;
 
 public class OptionsBindingTests
 {
+    private static readonly Type[] Parts =
+        [typeof(TcpKeepAliveOptions), typeof(TcpTlsOptions), typeof(TcpShutdownOptions), typeof(TcpPortOptions)];
+
     [Fact]
     public void Defaults_are_those_of_the_design()
     {
@@ -37,6 +42,19 @@ public class OptionsBindingTests
         Assert.Equal(SslProtocols.None, options.Tls.Protocols);
         Assert.False(options.Tls.CheckRevocation);
         Assert.Null(options.Tls.RemoteCertificateValidationCallback);
+        Assert.Equal(ClosesFirst.Auto, options.Shutdown.ClosesFirst);
+        Assert.Null(options.Shutdown.Goodbye);
+        Assert.Null(options.Shutdown.GoodbyeProvider);
+        Assert.Equal(TimeSpan.FromSeconds(1), options.Shutdown.GoodbyeTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(75), options.Shutdown.ServerCloseTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(2), options.Shutdown.DrainTimeout);
+        Assert.True(options.Shutdown.AllowQuietClose);
+        Assert.False(options.Shutdown.AllowAbort);
+        Assert.Null(options.Ports.Range);
+        Assert.Empty(options.Ports.SourceAddresses);
+        Assert.Equal(0.25, options.Ports.TimeWaitShare);
+        Assert.Null(options.Ports.Budget);
+        Assert.Equal(256, new PooledTcpOptions().MaxClosing);
     }
 
     [Fact]
@@ -65,7 +83,19 @@ public class OptionsBindingTests
             "Endpoints:cache:Tls:Protocols=Tls12, Tls13",
             "Endpoints:cache:Tls:ApplicationProtocols:0=h2",
             "Endpoints:cache:Tls:ApplicationProtocols:1=resp",
-            "Endpoints:cache:Tls:CheckRevocation=true").GetEndpoint("CACHE");
+            "Endpoints:cache:Tls:CheckRevocation=true",
+            "Endpoints:cache:Shutdown:ClosesFirst=server",
+            "Endpoints:cache:Shutdown:Goodbye=Redis",
+            "Endpoints:cache:Shutdown:GoodbyeTimeout=00:00:03",
+            "Endpoints:cache:Shutdown:ServerCloseTimeout=00:05:00",
+            "Endpoints:cache:Shutdown:DrainTimeout=00:00:04",
+            "Endpoints:cache:Shutdown:AllowQuietClose=false",
+            "Endpoints:cache:Shutdown:AllowAbort=true",
+            "Endpoints:cache:Ports:Range=40000-40999",
+            "Endpoints:cache:Ports:SourceAddresses:0=10.0.0.5",
+            "Endpoints:cache:Ports:SourceAddresses:1=::ffff:10.0.0.6",
+            "Endpoints:cache:Ports:TimeWaitShare=0.5",
+            "Endpoints:cache:Ports:Budget=500").GetEndpoint("CACHE");
 
         Assert.Equal(
             new PoolSettings
@@ -90,6 +120,23 @@ public class OptionsBindingTests
                     ApplicationProtocols = "h2,resp",
                     RevocationMode = System.Security.Cryptography.X509Certificates.X509RevocationMode.Online,
                 },
+                Shutdown = new ShutdownSettings
+                {
+                    ClosesFirst = ClosesFirst.Server,
+                    Goodbye = new GoodbyeBytes("*1\r\n$4\r\nQUIT\r\n"u8.ToArray()),
+                    GoodbyeTimeout = TimeSpan.FromSeconds(3),
+                    ServerCloseTimeout = TimeSpan.FromMinutes(5),
+                    DrainTimeout = TimeSpan.FromSeconds(4),
+                    AllowQuietClose = false,
+                    AllowAbort = true,
+                },
+                Ports = new PortPolicy
+                {
+                    Range = new PortRange(40000, 40999),
+                    SourceAddresses = [IPAddress.Parse("10.0.0.5"), IPAddress.Parse("10.0.0.6")],
+                    TimeWaitShare = 0.5,
+                    Budget = 500,
+                },
             },
             settings);
     }
@@ -99,7 +146,10 @@ public class OptionsBindingTests
     {
         // Code only, and said so in their documentation.
         string[] codeOnly =
-            ["Tls:ClientCertificates", "Tls:RemoteCertificateValidationCallback", "Handshake", "Reset", "ConnectCallback"];
+            [
+                "Tls:ClientCertificates", "Tls:RemoteCertificateValidationCallback", "Shutdown:GoodbyeProvider", "Handshake", "Reset",
+                "ConnectCallback",
+            ];
 
         var settings = Settings(typeof(TcpEndpointOptions), "").Except(codeOnly);
 
@@ -107,7 +157,7 @@ public class OptionsBindingTests
 
         static IEnumerable<string> Settings(Type type, string prefix) =>
             type.GetProperties(BindingFlags.Public | BindingFlags.Instance).SelectMany(property =>
-                property.PropertyType == typeof(TcpKeepAliveOptions) || property.PropertyType == typeof(TcpTlsOptions)
+                Parts.Contains(property.PropertyType)
                     ? Settings(property.PropertyType, $"{prefix}{property.Name}:")
                     : [prefix + property.Name]);
     }
@@ -123,7 +173,12 @@ public class OptionsBindingTests
             "Endpoints:b:Tls:Enabled=false",
             "Defaults:MaxConnections=20",
             "Defaults:KeepAlive:Time=00:00:10",
-            "Defaults:Tls:Enabled=true");
+            "Defaults:Tls:Enabled=true",
+            "Defaults:Shutdown:Goodbye=smtp",
+            "Defaults:Shutdown:DrainTimeout=00:00:05",
+            "Defaults:Ports:Budget=500",
+            "Endpoints:b:Shutdown:Goodbye=",
+            "Endpoints:b:Ports:TimeWaitShare=0.1");
 
         var a = settings.GetEndpoint("a");
         var b = settings.GetEndpoint("b");
@@ -132,6 +187,10 @@ public class OptionsBindingTests
         Assert.Equal((TimeSpan.FromSeconds(10), 2), (b.Socket.KeepAliveTime, b.Socket.KeepAliveCount));
         Assert.Equal("a", a.Tls!.TargetHost);
         Assert.Null(b.Tls);
+        Assert.Equal(new GoodbyeBytes("QUIT\r\n"u8.ToArray()), a.Shutdown.Goodbye);
+        Assert.True(b.Shutdown.Goodbye.IsEmpty);
+        Assert.Equal((TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(5)), (a.Shutdown.DrainTimeout, b.Shutdown.DrainTimeout));
+        Assert.Equal((500, 0.25, 500, 0.1), (a.Ports.Budget, a.Ports.TimeWaitShare, b.Ports.Budget, b.Ports.TimeWaitShare));
     }
 
     [Fact]
@@ -141,10 +200,15 @@ public class OptionsBindingTests
             "Defaults:Tls:ApplicationProtocols:0=h2",
             "Defaults:Tls:ApplicationProtocols:1=http/1.1",
             "Endpoints:same:Address=a:1",
-            "Endpoints:own:Tls:ApplicationProtocols:0=resp");
+            "Endpoints:own:Tls:ApplicationProtocols:0=resp",
+            "Defaults:Ports:SourceAddresses:0=10.0.0.5",
+            "Defaults:Ports:SourceAddresses:1=10.0.0.6",
+            "Endpoints:own:Ports:SourceAddresses:0=10.0.0.7");
 
         Assert.Equal(["h2", "http/1.1"], options.Endpoints["same"].Tls.ApplicationProtocols);
         Assert.Equal(["resp"], options.Endpoints["own"].Tls.ApplicationProtocols);
+        Assert.Equal(["10.0.0.5", "10.0.0.6"], options.Endpoints["same"].Ports.SourceAddresses);
+        Assert.Equal(["10.0.0.7"], options.Endpoints["own"].Ports.SourceAddresses);
     }
 
     [Fact]
@@ -182,6 +246,7 @@ public class OptionsBindingTests
     {
         var options = new PooledTcpOptions();
         options.Defaults.Tls.ApplicationProtocols.Add("h2");
+        options.Defaults.Ports.SourceAddresses.Add("10.0.0.5");
         using var certificate = TestCertificates.WithKey();
         options.Defaults.Tls.ClientCertificates.Add(certificate);
         options.AddEndpoint("cache", static _ => { });
@@ -190,6 +255,8 @@ public class OptionsBindingTests
         options.Defaults.Tls.Enabled = true;
         options.Defaults.Tls.ApplicationProtocols.Clear();
         options.Defaults.Tls.ClientCertificates.Clear();
+        options.Defaults.Shutdown.AllowAbort = true;
+        options.Defaults.Ports.SourceAddresses.Clear();
 
         var cache = options.Endpoints["cache"];
         Assert.Equal(100, cache.MaxConnections);
@@ -197,6 +264,8 @@ public class OptionsBindingTests
         Assert.False(cache.Tls.Enabled);
         Assert.Equal(["h2"], cache.Tls.ApplicationProtocols);
         Assert.Equal([certificate], cache.Tls.ClientCertificates);
+        Assert.False(cache.Shutdown.AllowAbort);
+        Assert.Equal(["10.0.0.5"], cache.Ports.SourceAddresses);
     }
 
     [Fact]
@@ -204,7 +273,7 @@ public class OptionsBindingTests
     {
         // Sets every scalar to something else by reflection, so that a new setting cannot be forgotten in Clone.
         var original = new TcpEndpointOptions();
-        foreach (var part in new object[] { original, original.KeepAlive, original.Tls })
+        foreach (var part in PartsOf(original))
         {
             foreach (var property in part.GetType().GetProperties().Where(static p => p.SetMethod is { IsPublic: true }))
             {
@@ -214,13 +283,15 @@ public class OptionsBindingTests
 
         var copy = original.Clone();
 
-        foreach (var (one, other) in new (object, object)[] { (original, copy), (original.KeepAlive, copy.KeepAlive), (original.Tls, copy.Tls) })
+        foreach (var (one, other) in PartsOf(original).Zip(PartsOf(copy)))
         {
             foreach (var property in one.GetType().GetProperties().Where(static p => p.SetMethod is { IsPublic: true }))
             {
                 Assert.Equal(property.GetValue(one), property.GetValue(other));
             }
         }
+
+        static object[] PartsOf(TcpEndpointOptions o) => [o, o.KeepAlive, o.Tls, o.Shutdown, o.Ports];
 
         static object Another(Type type, object? value) => value switch
         {
@@ -229,14 +300,37 @@ public class OptionsBindingTests
             double number => number + 1,
             TimeSpan time => time + TimeSpan.FromSeconds(1),
             SslProtocols => SslProtocols.Tls13,
+            ClosesFirst => ClosesFirst.Client,
             _ when type == typeof(string) => "another",
             _ when type == typeof(int?) => 77,
-            _ when type == typeof(ITcpHandshake) || type == typeof(ITcpReset) => new Hook(),
+            _ when type == typeof(ITcpHandshake) || type == typeof(ITcpReset) || type == typeof(IGoodbye) => new Hook(),
             _ when type == typeof(Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>) =>
                 new Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>(
                     static (_, _) => ValueTask.FromException<Socket>(new NotSupportedException())),
             _ => new RemoteCertificateValidationCallback(static (_, _, _, errors) => errors == SslPolicyErrors.None),
         };
+    }
+
+    [Fact]
+    public void MaxClosing_stands_directly_under_the_section()
+    {
+        Assert.Equal(256, Bound.Settings("Endpoints:a:Address=a:1").MaxClosing);
+        Assert.Equal(9, Bound.Settings("MaxClosing=9").MaxClosing);
+    }
+
+    [Theory]
+    [InlineData(@"raw:\\x58\\x00\\x00\\x00\\x04", new byte[] { 0x58, 0, 0, 0, 4 })]
+    [InlineData(@"raw:QUIT\\r\\n", new byte[] { (byte)'Q', (byte)'U', (byte)'I', (byte)'T', 13, 10 })]
+    [InlineData(@"raw:QUIT\r\n", new byte[] { (byte)'Q', (byte)'U', (byte)'I', (byte)'T', 13, 10 })]
+    public void A_farewell_in_json(string text, byte[] expected)
+    {
+        // The third one has its line end from JSON: what it means is plain.
+        var json = $$$"""{ "PooledTcp": { "Endpoints": { "x": { "Address": "x:1", "Shutdown": { "Goodbye": "{{{text}}}" } } } } }""";
+        var options = new PooledTcpOptions();
+        using var stream = new MemoryStream(Encoding.UTF8.GetBytes(json));
+        new PooledTcpSection(new ConfigurationBuilder().AddJsonStream(stream).Build().GetSection("PooledTcp")).Configure(options);
+
+        Assert.Equal(new GoodbyeBytes(expected), SettingsFactory.Create(options).GetEndpoint("x").Shutdown.Goodbye);
     }
 
     [Fact]
@@ -294,8 +388,10 @@ public class OptionsBindingTests
             Assert.Throws<ArgumentException>(() => Bound.Settings().GetEndpoint("cash")).Message);
     }
 
-    private sealed class Hook : ITcpHandshake, ITcpReset
+    private sealed class Hook : ITcpHandshake, ITcpReset, IGoodbye
     {
+        public ReadOnlyMemory<byte> GetFarewell(object? session) => default;
+
         public ValueTask<object?> HandshakeAsync(TcpLease connection, CancellationToken cancellationToken) => default;
 
         public ValueTask ResetAsync(TcpLease connection, CancellationToken cancellationToken) => default;

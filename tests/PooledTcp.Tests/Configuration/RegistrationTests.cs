@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Text;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -113,7 +114,7 @@ public class RegistrationTests
         Func<TcpConnectContext, CancellationToken, ValueTask<Socket>> connect =
             static (_, _) => ValueTask.FromException<Socket>(new NotSupportedException());
         await using var provider = Build(s => s.AddPooledTcp(Bound.Section(Good))
-            .AddEndpoint("cache").WithHandshake<Login>().WithReset<Cleanup>()
+            .AddEndpoint("cache").WithHandshake<Login>().WithReset<Cleanup>().WithGoodbye<Logout>()
             .AddEndpoint("device", static e => e.Address = "127.0.0.1:1").WithConnectCallback(connect)
             .Services.AddSingleton<Dependency>());
 
@@ -123,6 +124,7 @@ public class RegistrationTests
         Assert.NotNull(hooks["CACHE"].Handshake);
         Assert.NotNull(hooks["cache"].Reset);
         Assert.Null(hooks["cache"].Connect);
+        Assert.Equal("bye 7"u8, hooks["cache"].Goodbye!(7).Span);
         Assert.Equal(EndpointHooks.None with { Connect = connect }, hooks["device"]);
     }
 
@@ -162,6 +164,22 @@ public class RegistrationTests
         }
 
         Assert.Equal(1, Assert.Single(dependency.Logins).Disposals);
+    }
+
+    [Fact]
+    public async Task The_last_goodbye_wins_and_goes_before_that_of_the_options()
+    {
+        Func<object?, ReadOnlyMemory<byte>> goodbye = static _ => new byte[] { 1 };
+        await using var provider = Build(s => s.AddPooledTcp(Bound.Section(Good))
+            .AddEndpoint("cache", static e => e.Shutdown.GoodbyeProvider = new Logout()).WithGoodbye<Logout>().WithGoodbye(goodbye)
+            .AddEndpoint("gateway", static e => e.Shutdown.GoodbyeProvider = new Logout()));
+
+        var settings = provider.GetRequiredService<SettingsSource>().Load();
+        var hooks = Hooks(provider);
+
+        Assert.Same(goodbye, hooks["cache"].Over(settings.HooksOf("cache")).Goodbye);
+        Assert.Equal("bye 8"u8, EndpointHooks.None.Over(settings.HooksOf("gateway")).Goodbye!(8).Span);
+        Assert.Null(settings.HooksForAdHoc().Goodbye);
     }
 
     [Fact]
@@ -209,6 +227,7 @@ public class RegistrationTests
         Assert.Throws<ArgumentException>(() => endpoint.AddEndpoint(" "));
         Assert.Throws<ArgumentNullException>(() => endpoint.AddEndpoint("x", null!));
         Assert.Throws<ArgumentNullException>(() => endpoint.WithConnectCallback(null!));
+        Assert.Throws<ArgumentNullException>(() => endpoint.WithGoodbye(null!));
         await using var provider = new ServiceCollection().AddPooledTcp().Services.BuildServiceProvider();
         Assert.NotNull(provider.GetRequiredService<PooledTcpClient>());
     }
@@ -274,6 +293,11 @@ public class RegistrationTests
         public ValueTask<object?> HandshakeAsync(TcpLease connection, CancellationToken cancellationToken) => new((object?)null);
 
         public void Dispose() => Disposals++;
+    }
+
+    private sealed class Logout : IGoodbye
+    {
+        public ReadOnlyMemory<byte> GetFarewell(object? session) => Encoding.ASCII.GetBytes($"bye {session}");
     }
 
     private sealed class Cleanup : ITcpReset

@@ -10,7 +10,8 @@ public class SettingsEqualityTests
     private static readonly string[] Base =
     [
         "Endpoints:a:Address=a:1", "Endpoints:b:Address=b:1", "Endpoints:b:Tls:Enabled=true",
-        "Endpoints:b:Tls:ApplicationProtocols:0=h2",
+        "Endpoints:b:Tls:ApplicationProtocols:0=h2", "Endpoints:b:Shutdown:Goodbye=redis",
+        "Endpoints:b:Ports:SourceAddresses:0=10.0.0.5", "MaxClosing=100",
     ];
 
     [Fact]
@@ -32,11 +33,39 @@ public class SettingsEqualityTests
     [InlineData("Endpoints:b:Tls:TargetHost=other")]
     [InlineData("Endpoints:b:Tls:CheckRevocation=true")]
     [InlineData("Endpoints:b:Tls:Protocols=Tls13")]
+    [InlineData("Endpoints:a:Shutdown:ClosesFirst=Server")]
+    [InlineData("Endpoints:a:Shutdown:Goodbye=redis")]
+    [InlineData("Endpoints:a:Shutdown:GoodbyeTimeout=00:00:02")]
+    [InlineData("Endpoints:a:Shutdown:ServerCloseTimeout=00:00:02")]
+    [InlineData("Endpoints:a:Shutdown:DrainTimeout=00:00:01")]
+    [InlineData("Endpoints:a:Shutdown:AllowQuietClose=false")]
+    [InlineData("Endpoints:a:Shutdown:AllowAbort=true")]
+    [InlineData("Endpoints:a:Ports:Range=40000-40999")]
+    [InlineData("Endpoints:b:Ports:SourceAddresses:1=10.0.0.6")]
+    [InlineData("Endpoints:a:Ports:TimeWaitShare=0.2")]
+    [InlineData("Endpoints:a:Ports:Budget=100")]
     [InlineData("Endpoints:c:Address=c:1")]
     [InlineData("Defaults:MaxConnections=5")]
     public void One_difference_makes_them_unequal(string line)
     {
         Assert.NotEqual(Bound.Settings(Base), Bound.Settings([.. Base, line]));
+    }
+
+    [Fact]
+    public void MaxClosing_counts()
+    {
+        Assert.NotEqual(Bound.Settings("MaxClosing=9"), Bound.Settings("MaxClosing=8"));
+    }
+
+    [Fact]
+    public void A_farewell_is_compared_by_its_bytes()
+    {
+        Assert.Equal(With("smtp"), With("pop3"));
+        Assert.Equal(With("smtp"), With(@"raw:QUIT\x0d\n"));
+        Assert.Equal(With("smtp").GetHashCode(), With(@"raw:QUIT\r\n").GetHashCode());
+        Assert.NotEqual(With("smtp"), With("raw:QUIT"));
+
+        static ClientSettings With(string goodbye) => Bound.Settings("Endpoints:a:Address=a:1", $"Endpoints:a:Shutdown:Goodbye={goodbye}");
     }
 
     [Fact]
@@ -83,6 +112,13 @@ public class SettingsEqualityTests
     [InlineData("Endpoints:a:MaxConnections=5", true)]
     [InlineData("Endpoints:a:RentTimeout=00:00:01", true)]
     [InlineData("Endpoints:a:Lifetime=00:01:00", true)]
+    [InlineData("Endpoints:a:Shutdown:ClosesFirst=Server", true)]
+    [InlineData("Endpoints:a:Shutdown:Goodbye=redis", true)]
+    [InlineData("Endpoints:a:Shutdown:DrainTimeout=00:00:01", true)]
+    [InlineData("Endpoints:a:Ports:TimeWaitShare=0.2", true)]
+    [InlineData("Endpoints:a:Ports:Budget=100", true)]
+    [InlineData("Endpoints:a:Ports:Range=40000-40999", false)]
+    [InlineData("Endpoints:a:Ports:SourceAddresses:0=10.0.0.5", false)]
     [InlineData("Endpoints:a:NoDelay=false", false)]
     [InlineData("Endpoints:a:UserTimeout=00:01:00", false)]
     [InlineData("Endpoints:a:Tls:Enabled=true", false)]

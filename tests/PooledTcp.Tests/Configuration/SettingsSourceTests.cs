@@ -141,6 +141,30 @@ public sealed class SettingsSourceTests : IDisposable
     }
 
     [Fact]
+    public void Closing_settings_are_followed()
+    {
+        Start();
+
+        _configuration.Set([.. Good, "MaxClosing=9", "Endpoints:cache:Shutdown:Goodbye=redis", "Endpoints:cache:Ports:Budget=100"]);
+        _configuration.Set([.. Good, "MaxClosing=9", @"Endpoints:cache:Shutdown:Goodbye=raw:*1\r\n$4\r\nQUIT\r\n", "Endpoints:cache:Ports:Budget=100"]);
+
+        // The second one spells the same bytes, and so changes nothing.
+        var settings = Assert.Single(_published);
+        Assert.Equal(9, settings.MaxClosing);
+        Assert.Equal((14, 100), (settings.GetEndpoint("cache").Shutdown.Goodbye.Memory.Length, settings.GetEndpoint("cache").Ports.Budget));
+    }
+
+    [Fact]
+    public void A_bad_farewell_is_rejected_and_the_last_one_stays()
+    {
+        Start();
+
+        _configuration.Set([.. Good, "Endpoints:cache:Shutdown:Goodbye=reddis"]);
+
+        AssertRejected("PooledTcp:Endpoints:cache:Shutdown:Goodbye: \"reddis\" is not a known farewell. Did you mean redis?");
+    }
+
+    [Fact]
     public void A_rejection_that_comes_back_after_a_good_change_is_logged_again()
     {
         Start();

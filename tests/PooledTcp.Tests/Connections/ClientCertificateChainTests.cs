@@ -143,7 +143,7 @@ public sealed class ClientCertificateChainTests : IDisposable
     }
 
     private static Task<Transport> DialAsync(Socket listener, TlsSettings settings) =>
-        new SocketConnector("cache", connectCallback: null)
+        new SocketConnector("cache", connectCallback: null, TestSettings.Ports)
             .ConnectAsync(TestSettings.For("127.0.0.1", LoopbackSockets.PortOf(listener), settings), LoopbackSockets.Deadline()).AsTask();
 
     private async Task<SslStream> AcceptAsync(Socket listener)

@@ -8,7 +8,7 @@ namespace PooledTcp.Tests.Connections;
 
 public sealed class SocketConnectorTests
 {
-    private static readonly SocketConnector Connector = new("cache", connectCallback: null);
+    private static readonly SocketConnector Connector = new("cache", connectCallback: null, TestSettings.Ports);
 
     [Theory]
     [InlineData("127.0.0.1")]
@@ -152,7 +152,7 @@ public sealed class SocketConnectorTests
     [Fact]
     public async Task A_token_cancelled_beforehand_dials_nothing()
     {
-        var connector = new SocketConnector("cache", (_, _) => throw new InvalidOperationException("dialed"));
+        var connector = new SocketConnector("cache", (_, _) => throw new InvalidOperationException("dialed"), TestSettings.Ports);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
             () => connector.ConnectAsync(TestSettings.For("127.0.0.1", 1), new CancellationToken(canceled: true)).AsTask());
     }
@@ -221,7 +221,7 @@ public sealed class SocketConnectorTests
         {
             seen = context;
             return new ValueTask<Socket>(prepared);
-        });
+        }, TestSettings.Ports);
 
         Transport client = await connector.ConnectAsync(TestSettings.For("far.away", 6379), LoopbackSockets.Deadline());
 
@@ -240,7 +240,7 @@ public sealed class SocketConnectorTests
 
         static async Task AssertRefusedAsync(Socket? socket, string because)
         {
-            var connector = new SocketConnector("cache", (_, _) => new ValueTask<Socket>(socket!));
+            var connector = new SocketConnector("cache", (_, _) => new ValueTask<Socket>(socket!), TestSettings.Ports);
             var error = await Assert.ThrowsAsync<InvalidOperationException>(
                 () => connector.ConnectAsync(TestSettings.For("127.0.0.1", 1), LoopbackSockets.Deadline()).AsTask());
             Assert.Contains(because, error.Message, StringComparison.Ordinal);
@@ -257,12 +257,12 @@ public sealed class SocketConnectorTests
             captured = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
             await captured.ConnectAsync(context.EndPoint, cancellationToken);
             return captured;
-        });
+        }, TestSettings.Ports);
         return (connector, () => captured!);
     }
 
     /// <summary>The sockets are real; only the name server is not, as no name resolves to these addresses on every machine.</summary>
-    private static SocketConnector Resolving(string expected, IPAddress[] addresses) => new("cache", connectCallback: null, (host, _) =>
+    private static SocketConnector Resolving(string expected, IPAddress[] addresses) => new("cache", connectCallback: null, TestSettings.Ports, (host, _) =>
     {
         Assert.Equal(expected, host);
         return Task.FromResult(addresses);

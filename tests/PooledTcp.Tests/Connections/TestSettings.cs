@@ -2,6 +2,7 @@ using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using PooledTcp.Configuration;
+using PooledTcp.Ports;
 
 namespace PooledTcp.Tests.Connections;
 
@@ -9,6 +10,20 @@ internal static class TestSettings
 {
     public static readonly SocketSettings Socket = new(
         NoDelay: true, TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(5), KeepAliveCount: 3, TimeSpan.FromSeconds(35));
+
+    public static readonly ShutdownSettings Shutdown = new()
+    {
+        ClosesFirst = ClosesFirst.Auto,
+        Goodbye = default,
+        GoodbyeTimeout = TimeSpan.FromSeconds(1),
+        ServerCloseTimeout = TimeSpan.FromSeconds(75),
+        DrainTimeout = TimeSpan.FromSeconds(2),
+        AllowQuietClose = true,
+        AllowAbort = false,
+    };
+
+    /// <summary>The ports of this machine, with what it can do about them.</summary>
+    public static readonly LocalPorts Ports = new(TimeProvider.System);
 
     public static PoolSettings For(string host, int port, TlsSettings? tls = null, SocketSettings? socket = null, bool isUnix = false) => new()
     {
@@ -26,6 +41,8 @@ internal static class TestSettings
         AllowOneWay = false,
         Socket = socket ?? Socket,
         Tls = tls,
+        Shutdown = Shutdown,
+        Ports = new PortPolicy(),
     };
 
     /// <summary>Accepts the test certificate and no other.</summary>

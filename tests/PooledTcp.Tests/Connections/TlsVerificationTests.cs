@@ -136,7 +136,7 @@ public sealed class TlsVerificationTests
     }
 
     private static Task<Transport> ConnectAsync(Socket listener, TlsSettings settings, CancellationToken cancellationToken) =>
-        new SocketConnector("cache", connectCallback: null)
+        new SocketConnector("cache", connectCallback: null, TestSettings.Ports)
             .ConnectAsync(TestSettings.For("127.0.0.1", LoopbackSockets.PortOf(listener), settings), cancellationToken).AsTask();
 
     private sealed class Server : IDisposable

@@ -10,7 +10,7 @@ namespace PooledTcp.Tests.Fakes;
 /// A connection in memory. Receives are scripted, every answer can be set, and an operation can be held in flight. It
 /// ends what is pending when it is closed, as a socket does.
 /// </summary>
-internal sealed class FakeTransport : Transport
+internal sealed partial class FakeTransport : Transport
 {
     private readonly Lock _gate = new();
     private readonly Queue<byte[]> _incoming = new();
@@ -143,6 +143,7 @@ internal sealed class FakeTransport : Transport
                 return;
             }
 
+            Closings++;
             receive = _receive;
             send = _send;
             _receive = null;

@@ -2,6 +2,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Pooling;
+using PooledTcp.Ports;
+using PooledTcp.Shutdown;
 using PooledTcp.Tests.Connections;
 using Xunit;
 
@@ -33,6 +35,15 @@ internal sealed class PoolHarness : IAsyncDisposable
             Logger = NullLogger.Instance,
             Maintenance = _maintenance,
             NextRandom = () => random,
+            Ports = new LocalPorts(Time, PortAbilities.None),
+            Lane = new ClosingLane(256),
+
+            // On the spot: what a test closes is closed when the call returns.
+            Schedule = work =>
+            {
+                OnSchedule?.Invoke();
+                work.Execute();
+            },
             IdleSlots = idleSlots,
         };
         Core = new ConnectionPool("fake", isAdHoc, settings ?? Settings(), Connector, hooks ?? EndpointHooks.None, Services);
@@ -40,6 +51,9 @@ internal sealed class PoolHarness : IAsyncDisposable
     }
 
     public FakeTime Time { get; } = new();
+
+    /// <summary>Runs before each close.</summary>
+    public Action? OnSchedule { get; set; }
 
     public FakeConnector Connector { get; } = new();
 

@@ -38,9 +38,8 @@ public sealed class MaintenanceTests
     {
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(lifetime: TimeSpan.FromSeconds(20)), background: true);
         await pool.FillAsync(1);
-        FakeTransport transport = pool.Connector.Transports.Single();
         int closes = 0;
-        transport.OnClose = () =>
+        pool.OnSchedule = () =>
         {
             if (Interlocked.Increment(ref closes) == 1)
             {

@@ -1,0 +1,8 @@
+namespace ClosePair;
+
+internal enum Policy
+{
+    KestrelAlone,
+    ServerFirst,
+    ClientFirst,
+}

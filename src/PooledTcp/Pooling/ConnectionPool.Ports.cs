@@ -1,0 +1,156 @@
+using PooledTcp.Configuration;
+using PooledTcp.Connections;
+using PooledTcp.Ports;
+using PooledTcp.Telemetry;
+
+namespace PooledTcp.Pooling;
+
+/// <summary>
+/// Local ports, as far as they concern who waits: a dial that finds none fails nobody. Its waiter goes on waiting for a
+/// returned connection or a freed port, within its deadline.
+/// </summary>
+internal sealed partial class ConnectionPool
+{
+    /// <summary>Timers may fire a little early. A dial that comes before the ledger's own mark has run out is refused, and held off anew.</summary>
+    public static readonly TimeSpan HoldMargin = TimeSpan.FromMilliseconds(10);
+
+    // Under the gate only.
+    private readonly HashSet<PortAccount> _accounts = [];
+    private int _pruneAccountsAt = 16;
+    private NoLocalPortException? _portsExhausted;
+    private bool _portsHeldOff;
+    private TimeSpan? _portFreedAt;
+    private ITimer? _portsTimer;
+
+    // Ticks of the clock; 0 before the first.
+    private long _shareWarnedAt;
+
+    private void DialFoundNoPort(Dial dial, NoLocalPortException exception)
+    {
+        bool isNew;
+        Dial? dials;
+        List<WarmUp>? warm;
+        lock (_gate)
+        {
+            // A rent waits for a port until its deadline; a warm-up has none.
+            warm = TakeWarmUps();
+            isNew = _portsExhausted is null;
+            _portsExhausted = exception;
+            _portsHeldOff = _state != PoolState.Closed;
+            _topUpFailed = true;
+            _dialsFailed++;
+            EndDial(dial);
+            RefreshDetour();
+
+            // Nothing is dialed now; but closing connections that hold ports may be pre-empted.
+            dials = PlanDials();
+            CompleteDrainIfEmpty();
+        }
+
+        Launch(dials);
+        HoldOffDials();
+        Services.Maintenance.Request(this);
+        warm?.ForEach(w => w.Done.TrySetException(NoPortError("for a connection to warm up", exception)));
+        if (isNew)
+        {
+            PoolLog.PortsExhausted(Services.Logger, Name, exception.Message);
+        }
+    }
+
+    /// <summary>
+    /// No hot retry: a failing connect costs 3 ms of CPU (tcp-facts section 3). The next dial comes after a second, or when
+    /// one of our own connections has given its port back; if one did just now, and the dial came before the peer's ACK, soon.
+    /// </summary>
+    private void HoldOffDials()
+    {
+        TimeSpan now = Services.Clock.Read();
+        TimeSpan hold;
+        lock (_gate)
+        {
+            if (_state == PoolState.Closed)
+            {
+                return;
+            }
+
+            hold = now - _portFreedAt < PortLedger.ReturnHold ? PortLedger.ReturnHold : PortLedger.FailureHold;
+        }
+
+        // Outside the gate: a fake TimeProvider runs what is due on the stack of who makes a timer.
+        ITimer timer = Services.Clock.Time.CreateTimer(
+            static pool => ((ConnectionPool)pool!).DialAgain(), this, hold + HoldMargin, Timeout.InfiniteTimeSpan);
+        Interlocked.Exchange(ref _portsTimer, timer)?.Dispose();
+    }
+
+    /// <summary>A connection that never came to the pool: closed quietly, and out of the books.</summary>
+    public void GiveUp(Transport transport, PoolSettings settings)
+    {
+        bool leftTimeWait = GivenUp.Close(transport.BeginClosing(), settings.Socket.KeepAliveTotal, settings.Shutdown.DrainTimeout);
+        transport.Close();
+        if (transport.PortAccount is { } account)
+        {
+            Services.Ports.Ledger.Closing(account);
+            Services.Ports.Ledger.Closed(account, leftTimeWait ? PortDebt.TimeWait : PortDebt.None);
+        }
+    }
+
+    /// <summary>At most once a second: on a churning endpoint every close would say it.</summary>
+    private void WarnOfExceededShare()
+    {
+        TimeSpan now = Services.Clock.Read();
+        long last = Volatile.Read(ref _shareWarnedAt);
+        if ((last == 0 || now.Ticks - last >= TimeSpan.TicksPerSecond)
+            && Interlocked.CompareExchange(ref _shareWarnedAt, Math.Max(now.Ticks, 1), last) == last)
+        {
+            PoolLog.ShareExceeded(Services.Logger, Name);
+        }
+    }
+
+    private void DialAgain()
+    {
+        Dial? dials;
+        lock (_gate)
+        {
+            _portsHeldOff = false;
+            dials = PlanDials();
+            if (_connecting == 0)
+            {
+                // Nobody asks whether it is over. Left standing, it would blame the ports for what the next waiters lack.
+                _portsExhausted = null;
+            }
+        }
+
+        Launch(dials);
+    }
+
+    private void NoteAccount(PortAccount? account)
+    {
+        if (account is null || !_accounts.Add(account) || _accounts.Count < _pruneAccountsAt)
+        {
+            return;
+        }
+
+        // An account that fell out of use comes back as another object, so without snapshots they would pile up.
+        ForgetUnusedAccounts();
+        _pruneAccountsAt = Math.Max(16, 2 * _accounts.Count);
+    }
+
+    private void ForgetUnusedAccounts() => _accounts.RemoveWhere(account => Services.Ports.Ledger.Use(account) == default);
+
+    /// <summary>Under the gate: ports this pool's tuples hold, how many they may reckon with, and the TIME-WAITs among them.</summary>
+    private (int Used, int Budget, int TimeWaitOwed) CountPorts()
+    {
+        int used = 0;
+        int owed = 0;
+        int budget = 0;
+        ForgetUnusedAccounts();
+        foreach (PortAccount account in _accounts)
+        {
+            PortUse use = Services.Ports.Ledger.Use(account);
+            used += use.Ports;
+            owed += use.Owed;
+            budget += _settings.Ports.BudgetOf(account.Usable);
+        }
+
+        return (used, budget, owed);
+    }
+}
