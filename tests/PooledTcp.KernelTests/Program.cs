@@ -1,4 +1,5 @@
 using PooledTcp.KernelTests.Harness;
+using PooledTcp.KernelTests.Outage;
 using Xunit.MicrosoftTestingPlatform;
 using Xunit.Runner.InProc.SystemConsole;
 using Xunit.v3;
@@ -11,8 +12,16 @@ namespace PooledTcp.KernelTests;
 /// <summary>The test program; or, started by one of its own tests, the child that plays a scenario in a fresh namespace.</summary>
 internal static class Program
 {
+    public const string TenMinutes = "--ten-idle-minutes";
+
     public static async Task<int> Main(string[] args)
     {
+        if (args is [TenMinutes])
+        {
+            await IdleProcessTests.StayIdleForTenMinutesAsync();
+            return 0;
+        }
+
         if (args is [ScenarioChild.Verb, ..])
         {
             return await ScenarioChild.PlayAsync(args[1..]);
