@@ -44,15 +44,14 @@ internal sealed partial class ConnectedSocket : IClosingSocket
 
     public void DrainNow()
     {
-        Span<byte> dropped = stackalloc byte[1024];
-
-        // A peer that has closed sends no more: what is here is all there is, and an RST over its last bytes would take our
-        // unsent ones along.
         if (IsClosed)
         {
             return;
         }
 
+        // A peer that has closed sends no more: what is here is all there is, and an RST over its last bytes would take our
+        // unsent ones along.
+        Span<byte> dropped = stackalloc byte[1024];
         int rounds = PeerClosed ? int.MaxValue : MaxDrain / dropped.Length;
         for (int i = 0; i < rounds; i++)
         {

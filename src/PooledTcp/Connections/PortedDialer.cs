@@ -88,15 +88,8 @@ internal sealed class PortedDialer(LocalPorts ports)
     }
 
     /// <summary>A connection that failed before it came to the pool (TLS): quietly, and out of the books.</summary>
-    public void GiveUp(ConnectedSocket socket, PoolSettings settings)
-    {
-        bool leftTimeWait = GivenUp.Close(socket, settings.Socket.KeepAliveTotal, settings.Shutdown.DrainTimeout);
-        if (socket.PortAccount is { } account)
-        {
-            ports.Ledger.Closing(account);
-            ports.Ledger.Closed(account, leftTimeWait ? PortDebt.TimeWait : PortDebt.None);
-        }
-    }
+    public void GiveUp(ConnectedSocket socket, PoolSettings settings) =>
+        GivenUp.Close(socket, socket.PortAccount, ports.Ledger, settings);
 
     /// <summary>Throws what is not about ports. Whatever happens, the ledger's dial has ended and a failed socket is closed.</summary>
     private async ValueTask<Attempt> TryConnectAsync(PortAccount account, IPEndPoint destination, CancellationToken cancellationToken)

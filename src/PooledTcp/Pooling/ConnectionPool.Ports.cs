@@ -84,13 +84,8 @@ internal sealed partial class ConnectionPool
     /// <summary>A connection that never came to the pool: closed quietly, and out of the books.</summary>
     public void GiveUp(Transport transport, PoolSettings settings)
     {
-        bool leftTimeWait = GivenUp.Close(transport.BeginClosing(), settings.Socket.KeepAliveTotal, settings.Shutdown.DrainTimeout);
+        GivenUp.Close(transport.BeginClosing(), transport.PortAccount, Services.Ports.Ledger, settings);
         transport.Close();
-        if (transport.PortAccount is { } account)
-        {
-            Services.Ports.Ledger.Closing(account);
-            Services.Ports.Ledger.Closed(account, leftTimeWait ? PortDebt.TimeWait : PortDebt.None);
-        }
     }
 
     /// <summary>At most once a second: on a churning endpoint every close would say it.</summary>
