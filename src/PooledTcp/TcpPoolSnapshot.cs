@@ -70,6 +70,9 @@ public sealed record TcpPoolSnapshot
     /// <summary>Rents that ended at their deadline: in <see cref="RentTimeoutException"/>, or in <see cref="LocalPortsExhaustedException"/>.</summary>
     public required long RentTimeouts { get; init; }
 
+    /// <summary>Exchanges that <see cref="TcpPool.ExecuteAsync{TState, TResult}(Func{TcpLease, TState, CancellationToken, ValueTask{TResult}}, TState, ExchangeOptions, CancellationToken)"/> ran a second time, on a new connection.</summary>
+    public required long Retries { get; init; }
+
     /// <summary>Why the last failed dial failed; null when none did.</summary>
     public required Exception? LastConnectError { get; init; }
 }

@@ -56,7 +56,9 @@ internal sealed partial class ConnectionPool
             NoteAccount(connection.Transport.PortAccount);
             _table.Add(connection);
             unwanted = dial.Generation != _generation || _state == PoolState.Closed;
-            if (!unwanted && !_paused && !IsOverLimit && _waiters.Oldest is { } oldest)
+
+            // A retry is part of an exchange that is running, and a pause lets those go on.
+            if (!unwanted && !IsOverLimit && (_paused ? _waiters.OldestRetry : _waiters.Oldest) is { } oldest)
             {
                 waiter = oldest;
                 Lend(connection, oldest);

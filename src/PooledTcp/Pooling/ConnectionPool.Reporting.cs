@@ -42,6 +42,7 @@ internal sealed partial class ConnectionPool
                 ClosedByReason = CountClosed(),
                 DialsFailed = _dialsFailed,
                 RentTimeouts = Interlocked.Read(ref _rentTimeouts),
+                Retries = _retries,
                 LastConnectError = _lastConnectError,
             };
         }
