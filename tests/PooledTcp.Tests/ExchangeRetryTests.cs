@@ -202,6 +202,27 @@ public sealed class ExchangeRetryTests
     }
 
     [Fact]
+    public async Task A_connection_that_comes_back_goes_past_the_retry_to_who_waits_behind_it()
+    {
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 2));
+        _ = await pool.FillAsync(2);
+        pool.Connector.Automatic = null;
+        TcpLease held = await pool.RentAsync();
+        pool.Connector.Transports.First().Fault = Reset();
+        Task<long> exchange = pool.Pool.ExecuteAsync(AskAsync, true, Idempotent).AsTask();
+        FakeDial dial = await pool.Connector.NextAsync();
+        Task<TcpLease> waiting = pool.RentAsync();
+        pool.AssertCounts(idle: 0, used: 1, connecting: 1, waiting: 2);
+        PoolHarness.Return(held);
+        TcpLease passed = await waiting;
+        Assert.True(passed.IsReused);
+        Assert.False(exchange.IsCompleted);
+        dial.Open(Answering());
+        await exchange.WaitAsync(PoolHarness.Hang);
+        PoolHarness.Return(passed);
+    }
+
+    [Fact]
     public async Task The_place_that_the_failed_connection_leaves_is_the_retrys()
     {
         (PoolHarness harness, FakeTransport used) = await WarmAsync(PoolHarness.Settings(max: 1));
