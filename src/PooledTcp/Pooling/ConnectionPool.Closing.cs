@@ -51,6 +51,11 @@ internal sealed partial class ConnectionPool
         {
             _open--;
             _closing++;
+            if (connection.Target is { } target)
+            {
+                target.Connections--;
+            }
+
             _closedBy[(int)reason]++;
             Debug.Assert(_open >= 0, "No count is ever negative.");
             run = NewCloseRun(connection, reason);
@@ -228,6 +233,11 @@ internal sealed partial class ConnectionPool
         lock (_gate)
         {
             shared = settings.SharesConnectionsWith(_settings);
+            if (settings.Address != _settings.Address)
+            {
+                ResetRoutes(settings);
+            }
+
             _settings = settings;
             tooLarge = TakeWarmUps(above: settings.MaxConnections);
             MarkAllForTheClock();
@@ -316,6 +326,7 @@ internal sealed partial class ConnectionPool
             CompleteDrainIfEmpty();
         }
 
+        Interlocked.Exchange(ref _breakerTimer, null)?.Dispose();
         foreach (Waiter waiter in waiters)
         {
             waiter.Fail(ClosedError());
@@ -344,6 +355,7 @@ internal sealed partial class ConnectionPool
             _state = PoolState.Retired;
             RefreshDetour();
             _deadlineTimer?.Dispose();
+            _breakerTimer?.Dispose();
             return true;
         }
     }

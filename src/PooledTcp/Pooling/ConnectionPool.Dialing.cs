@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using PooledTcp.Connections;
+using PooledTcp.Health;
 using PooledTcp.Ports;
 using PooledTcp.Telemetry;
 
@@ -27,10 +28,13 @@ internal sealed partial class ConnectionPool
     /// <summary>Under the gate: MaxConnections was lowered and is not reached yet.</summary>
     private bool IsOverLimit => _open + _connecting > _settings.MaxConnections;
 
-    public TcpConnection NewConnection(Transport transport, int generation)
+    public TcpConnection NewConnection(Transport transport, Dial dial)
     {
         double factor = 1 - (_settings.LifetimeJitter * Services.NextRandom());
-        return new TcpConnection(PoolServices.NextConnectionId(), Name, transport, this, generation, factor, Services.Clock);
+        return new TcpConnection(PoolServices.NextConnectionId(), Name, transport, this, dial.Generation, factor, Services.Clock)
+        {
+            Target = dial.Plan.Race.Winner,
+        };
     }
 
     public void DialSucceeded(Dial dial, TcpConnection connection)
@@ -39,8 +43,11 @@ internal sealed partial class ConnectionPool
         Dial? dials;
         List<WarmUp>? warm;
         bool unwanted;
+        TimeSpan now = Services.Clock.Read();
+        BreakerChange breaker;
         lock (_gate)
         {
+            breaker = Judge(dial, error: null, now);
             EndDial(dial);
             _open++;
             _created++;
@@ -48,6 +55,11 @@ internal sealed partial class ConnectionPool
             _portsHeldOff = false;
             NoteAccount(connection.Transport.PortAccount);
             _table.Add(connection);
+            if (connection.Target is { } target)
+            {
+                target.Connections++;
+            }
+
             unwanted = dial.Generation != _generation || _state == PoolState.Closed;
             if (!unwanted && !_paused && !IsOverLimit && _waiters.Oldest is { } oldest)
             {
@@ -76,6 +88,7 @@ internal sealed partial class ConnectionPool
         warm?.ForEach(static w => w.Done.TrySetResult());
         Launch(dials);
         Services.Maintenance.Request(this);
+        Tell(breaker);
         PoolLog.Opened(Services.Logger, Name, connection.Id);
     }
 
@@ -90,6 +103,8 @@ internal sealed partial class ConnectionPool
         Waiter? waiter = null;
         Dial? dials;
         List<WarmUp>? warm = null;
+        List<Waiter>? stranded = null;
+        BreakerChange breaker = BreakerChange.None;
         bool cancelled;
 
         // Before the gate: a fake clock may run due timers at any reading, the one that expires this very waiter among them.
@@ -103,8 +118,13 @@ internal sealed partial class ConnectionPool
             waiter = dial.Waiter;
             cancelled = dial.Generation != _generation || _state == PoolState.Closed || (_state == PoolState.Draining && waiter is null);
             EndDialLinks(dial);
-            if (!cancelled)
+            if (cancelled)
             {
+                EndpointRoutes.Release(dial.Plan);
+            }
+            else
+            {
+                breaker = Judge(dial, exception, now);
                 _lastConnectError = exception;
                 _lastConnectErrorText = told;
                 _lastConnectErrorAt = now;
@@ -125,17 +145,21 @@ internal sealed partial class ConnectionPool
             }
 
             _connecting--;
+            stranded = TakeStranded();
             RefreshDetour();
             dials = PlanDials();
             CompleteDrainIfEmpty();
         }
 
         Launch(dials);
+        AwaitServer(now);
         Services.Maintenance.Request(this);
+        stranded?.ForEach(w => w.Fail(StrandedError(now)));
         if (!cancelled)
         {
             waiter?.Fail(UnavailableError(exception, told));
             warm?.ForEach(w => w.Done.TrySetException(UnavailableError(exception, told)));
+            Tell(breaker);
             PoolLog.DialFailed(Services.Logger, exception, Name);
         }
     }
@@ -145,8 +169,10 @@ internal sealed partial class ConnectionPool
     {
         Dial? dials;
         WarmUp warmUp = new(count);
+        TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
+            _routes.Advance(now);
             if (_state == PoolState.Retired)
             {
                 task = Task.CompletedTask;
@@ -163,6 +189,12 @@ internal sealed partial class ConnectionPool
             if (_open >= count)
             {
                 task = Task.CompletedTask;
+                return true;
+            }
+
+            if (IsUnreachable())
+            {
+                task = Task.FromException(BreakerError(now));
                 return true;
             }
 
@@ -250,7 +282,7 @@ internal sealed partial class ConnectionPool
 
     /// <summary>While ports are exhausted one dial at a time finds out whether that is over, and none while it is held off.</summary>
     private bool CanDial() =>
-        _connecting < (_portsExhausted is null ? _settings.MaxConnecting : 1) && Live < _settings.MaxConnections && !_portsHeldOff;
+        _connecting < (_portsExhausted is null ? _settings.MaxConnecting : 1) && Live < _settings.MaxConnections && !_portsHeldOff && _routes.LetsThrough;
 
     /// <summary>Under the gate: true when one more waiter would get a dial at once, so that it does not count as queued.</summary>
     private bool CanDialForNewcomer() => !_paused && _waiters.Dialed == _waiters.Count && (_orphans.Count > 0 || CanDial());
@@ -258,7 +290,7 @@ internal sealed partial class ConnectionPool
     private Dial NewDial(Dial? next)
     {
         Debug.Assert(CanDial(), "A dial holds a permit and a place under the limit.");
-        Dial dial = new(this, _settings, _generation) { NextToLaunch = next };
+        Dial dial = new(this, _settings, _generation, _routes, _names) { NextToLaunch = next };
         _connecting++;
         _dials.Add(dial);
         return dial;

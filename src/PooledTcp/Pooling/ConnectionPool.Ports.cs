@@ -23,8 +23,11 @@ internal sealed partial class ConnectionPool
     {
         bool isNew;
         Dial? dials;
+        BreakerChange breaker;
+        TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
+            breaker = Judge(dial, exception, now);
             isNew = _portsExhausted is null;
             _portsExhausted = exception;
             _portsHeldOff = _state != PoolState.Closed;
@@ -40,6 +43,8 @@ internal sealed partial class ConnectionPool
 
         Launch(dials);
         HoldOffDials();
+        AwaitServer(now);
+        Tell(breaker);
         Services.Maintenance.Request(this);
         if (isNew)
         {
