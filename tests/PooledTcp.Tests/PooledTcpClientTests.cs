@@ -368,7 +368,8 @@ public sealed class PooledTcpClientTests
                 _connectors.Enqueue(connector);
                 OnConnector?.Invoke();
                 return connector;
-            });
+            },
+            static (_, _) => Task.FromResult<IPAddress[]>([IPAddress.Parse("10.0.0.9")]));
         }
 
         public FakeTime Time { get; } = new();

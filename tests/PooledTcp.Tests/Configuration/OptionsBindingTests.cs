@@ -14,7 +14,7 @@ namespace PooledTcp.Tests.Configuration;
 public class OptionsBindingTests
 {
     private static readonly Type[] Parts =
-        [typeof(TcpKeepAliveOptions), typeof(TcpTlsOptions), typeof(TcpShutdownOptions), typeof(TcpPortOptions)];
+        [typeof(TcpKeepAliveOptions), typeof(TcpTlsOptions), typeof(TcpHealthOptions), typeof(TcpShutdownOptions), typeof(TcpPortOptions)];
 
     [Fact]
     public void Defaults_are_those_of_the_design()
@@ -299,7 +299,7 @@ public class OptionsBindingTests
             }
         }
 
-        static object[] PartsOf(TcpEndpointOptions o) => [o, o.KeepAlive, o.Tls, o.Shutdown, o.Ports];
+        static object[] PartsOf(TcpEndpointOptions o) => [o, o.KeepAlive, o.Tls, o.Health, o.Shutdown, o.Ports];
 
         static object Another(Type type, object? value) => value switch
         {
