@@ -58,7 +58,7 @@ internal sealed class SocketConnector : IConnector
         race.Started(0);
         ConnectedSocket socket = _connectCallback is null
             ? await DialUnixAsync(race.Targets[0].EndPoint, cancellationToken).ConfigureAwait(false)
-            : _dialer.Adopt(await AskCallbackAsync(_connectCallback, settings.Address, cancellationToken).ConfigureAwait(false));
+            : await AdoptAsync(_connectCallback, settings.Address, cancellationToken).ConfigureAwait(false);
         race.Won(0);
         return socket;
     }
@@ -73,6 +73,22 @@ internal sealed class SocketConnector : IConnector
         }
         catch
         {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private async ValueTask<ConnectedSocket> AdoptAsync(
+        Func<TcpConnectContext, CancellationToken, ValueTask<Socket>> callback, EndpointAddress address, CancellationToken cancellationToken)
+    {
+        Socket socket = await AskCallbackAsync(callback, address, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return _dialer.Adopt(socket);
+        }
+        catch
+        {
+            // Whoever made it may have closed it meanwhile; if not, nobody else will.
             socket.Dispose();
             throw;
         }
