@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using PooledTcp.Configuration;
 using PooledTcp.Ports;
 
 namespace PooledTcp.Connections;
@@ -26,11 +27,11 @@ internal sealed class AddressRacer(PortedDialer dialer, TimeProvider time)
     /// <exception cref="NoLocalPortException">Every address failed, one at least for want of a port: it may work when one is free.</exception>
     /// <exception cref="SocketException">The one address failed.</exception>
     /// <exception cref="IOException">All of several failed; the last error is inside.</exception>
-    public async ValueTask<ConnectedSocket> ConnectAsync(PortPolicy policy, DialRace race, CancellationToken cancellationToken)
+    public async ValueTask<ConnectedSocket> ConnectAsync(PoolSettings settings, DialRace race, CancellationToken cancellationToken)
     {
         if (race.Targets.Count == 1)
         {
-            ConnectedSocket only = await TryAsync(policy, race, 0, cancellationToken).ConfigureAwait(false);
+            ConnectedSocket only = await TryAsync(settings.Ports, race, 0, cancellationToken).ConfigureAwait(false);
             race.Won(0);
             return only;
         }
@@ -55,7 +56,7 @@ internal sealed class AddressRacer(PortedDialer dialer, TimeProvider time)
                         }
                     }
 
-                    running.Add(Start(policy, race, next++, cancellationToken));
+                    running.Add(Start(settings.Ports, race, next++, cancellationToken));
                 }
 
                 Attempt? ended = await FirstToEndAsync(running, mayWait: next == race.Targets.Count, cancellationToken).ConfigureAwait(false);
@@ -91,7 +92,7 @@ internal sealed class AddressRacer(PortedDialer dialer, TimeProvider time)
         {
             foreach (Attempt loser in running)
             {
-                loser.GiveUp(dialer);
+                loser.GiveUp(dialer, settings);
             }
         }
     }
@@ -175,7 +176,7 @@ internal sealed class AddressRacer(PortedDialer dialer, TimeProvider time)
     private sealed record Attempt(int Target, Task<ConnectedSocket> Task, CancellationTokenSource End) : IDisposable
     {
         /// <summary>Ends a loser at once, without the winner waiting for it.</summary>
-        public void GiveUp(PortedDialer dialer)
+        public void GiveUp(PortedDialer dialer, PoolSettings settings)
         {
             End.Cancel();
             _ = Task.ContinueWith(
@@ -184,7 +185,7 @@ internal sealed class AddressRacer(PortedDialer dialer, TimeProvider time)
                     if (ended.IsCompletedSuccessfully)
                     {
                         // It had connected, too.
-                        dialer.GiveUp(ended.Result);
+                        dialer.GiveUp(ended.Result, settings);
                     }
 
                     _ = ended.Exception; // observed

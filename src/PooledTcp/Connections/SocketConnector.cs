@@ -36,7 +36,7 @@ internal sealed class SocketConnector : IConnector
     {
         cancellationToken.ThrowIfCancellationRequested();
         ConnectedSocket socket = _connectCallback is null && race.Targets[0].EndPoint is IPEndPoint
-            ? await _racer.ConnectAsync(settings.Ports, race, cancellationToken).ConfigureAwait(false)
+            ? await _racer.ConnectAsync(settings, race, cancellationToken).ConfigureAwait(false)
             : await ConnectOnlyAsync(settings, race, cancellationToken).ConfigureAwait(false);
         try
         {
@@ -47,7 +47,7 @@ internal sealed class SocketConnector : IConnector
         }
         catch
         {
-            _dialer.GiveUp(socket);
+            _dialer.GiveUp(socket, settings);
             throw;
         }
     }

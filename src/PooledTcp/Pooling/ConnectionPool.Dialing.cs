@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Health;
 using PooledTcp.Ports;
@@ -28,12 +29,16 @@ internal sealed partial class ConnectionPool
     /// <summary>Under the gate: MaxConnections was lowered and is not reached yet.</summary>
     private bool IsOverLimit => _open + _connecting > _settings.MaxConnections;
 
-    public TcpConnection NewConnection(Transport transport, Dial dial)
+    /// <param name="transport">What was dialed.</param>
+    /// <param name="dial">By whom.</param>
+    /// <param name="settings">On which it was dialed: they may have changed since.</param>
+    public TcpConnection NewConnection(Transport transport, Dial dial, PoolSettings settings)
     {
         double factor = 1 - (_settings.LifetimeJitter * Services.NextRandom());
         return new TcpConnection(PoolServices.NextConnectionId(), Name, transport, this, dial.Generation, factor, Services.Clock)
         {
             Target = dial.Plan.Race.Winner,
+            VanishedAfter = settings.Socket.KeepAliveTotal,
         };
     }
 

@@ -1,3 +1,4 @@
+using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Ports;
 using PooledTcp.Telemetry;
@@ -11,7 +12,7 @@ namespace PooledTcp.Pooling;
 internal sealed partial class ConnectionPool
 {
     /// <summary>Timers may fire a little early. A dial that comes before the ledger's own mark has run out is refused, and held off anew.</summary>
-    private static readonly TimeSpan HoldMargin = TimeSpan.FromMilliseconds(10);
+    public static readonly TimeSpan HoldMargin = TimeSpan.FromMilliseconds(10);
 
     // Under the gate only.
     private readonly HashSet<PortAccount> _accounts = [];
@@ -29,10 +30,14 @@ internal sealed partial class ConnectionPool
         bool isNew;
         Dial? dials;
         BreakerChange breaker;
+        List<WarmUp>? warm;
         TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
             breaker = Judge(dial, exception, now);
+
+            // A rent waits for a port until its deadline; a warm-up has none.
+            warm = TakeWarmUps();
             isNew = _portsExhausted is null;
             _portsExhausted = exception;
             _portsHeldOff = _state != PoolState.Closed;
@@ -51,6 +56,7 @@ internal sealed partial class ConnectionPool
         AwaitServer(now);
         Tell(breaker);
         Services.Maintenance.Request(this);
+        warm?.ForEach(w => w.Done.TrySetException(NoPortError("for a connection to warm up", exception)));
         if (isNew)
         {
             PoolLog.PortsExhausted(Services.Logger, Name, exception.Message);
@@ -79,19 +85,23 @@ internal sealed partial class ConnectionPool
         ITimer timer = Services.Clock.Time.CreateTimer(
             static pool => ((ConnectionPool)pool!).DialAgain(), this, hold + HoldMargin, Timeout.InfiniteTimeSpan);
         Interlocked.Exchange(ref _portsTimer, timer)?.Dispose();
+        lock (_gate)
+        {
+            if (_state != PoolState.Closed)
+            {
+                return;
+            }
+        }
+
+        // The pool closed between, and found no timer to end.
+        Interlocked.Exchange(ref _portsTimer, null)?.Dispose();
     }
 
     /// <summary>A connection that never came to the pool: closed quietly, and out of the books.</summary>
-    public void GiveUp(Transport transport)
+    public void GiveUp(Transport transport, PoolSettings settings)
     {
-        IClosingSocket socket = transport.BeginClosing();
-        socket.ForgetAfterFin();
+        GivenUp.Close(transport.BeginClosing(), transport.PortAccount, Services.Ports.Ledger, settings);
         transport.Close();
-        if (transport.PortAccount is { } account)
-        {
-            Services.Ports.Ledger.Closing(account);
-            Services.Ports.Ledger.Closed(account, socket.LeftTimeWait ? PortDebt.TimeWait : PortDebt.None);
-        }
     }
 
     /// <summary>At most once a second: on a churning endpoint every close would say it.</summary>

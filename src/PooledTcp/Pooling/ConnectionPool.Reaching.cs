@@ -81,6 +81,9 @@ internal sealed partial class ConnectionPool
         }
 
         Launch(dials);
+
+        // An address that comes back brings its breaker along.
+        ArmBreakerTimer(Services.Clock.Read());
         if (wasKnown && changed)
         {
             PoolLog.AddressesChanged(Services.Logger, Name, addresses.Count, added, removed);
@@ -209,23 +212,32 @@ internal sealed partial class ConnectionPool
     /// </summary>
     private void ArmBreakerTimer(TimeSpan now)
     {
-        TimeSpan retryAt;
-        lock (_gate)
+        TimeSpan? armed = null;
+        while (true)
         {
-            retryAt = _state is PoolState.Closed or PoolState.Retired || _routes.LetsThrough ? TimeSpan.MaxValue : _routes.RetryAt;
-        }
+            TimeSpan retryAt;
+            lock (_gate)
+            {
+                retryAt = _state is PoolState.Closed or PoolState.Retired || _routes.LetsThrough ? TimeSpan.MaxValue : _routes.RetryAt;
+            }
 
-        if (retryAt == TimeSpan.MaxValue)
-        {
-            // Closed, or every address is being probed: the end of a probe comes by here.
-            return;
-        }
+            if (retryAt == armed)
+            {
+                return;
+            }
 
-        // Timers count whole milliseconds: round up, so that the callback finds the pause over.
-        TimeSpan due = TimeSpan.FromMilliseconds(Math.Clamp(Math.Ceiling((retryAt - now).TotalMilliseconds), 0, int.MaxValue));
-        ITimer timer = Services.Clock.Time.CreateTimer(
-            static pool => ((ConnectionPool)pool!).Probe(), this, due, Timeout.InfiniteTimeSpan);
-        Interlocked.Exchange(ref _breakerTimer, timer)?.Dispose();
+            // None when the pool has ended, when dials go through, or when every address is being probed: the end of a probe
+            // comes by here. Timers count whole milliseconds: round up, so that the callback finds the pause over.
+            ITimer? timer = retryAt == TimeSpan.MaxValue ? null : Services.Clock.Time.CreateTimer(
+                static pool => ((ConnectionPool)pool!).Probe(),
+                this,
+                TimeSpan.FromMilliseconds(Math.Clamp(Math.Ceiling((retryAt - now).TotalMilliseconds), 0, int.MaxValue)),
+                Timeout.InfiniteTimeSpan);
+            Interlocked.Exchange(ref _breakerTimer, timer)?.Dispose();
+
+            // Somebody else may have armed it between, on newer news than ours, or the pool may have ended: look again.
+            armed = retryAt;
+        }
     }
 
     private void Probe()

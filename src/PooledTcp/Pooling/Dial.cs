@@ -84,7 +84,7 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
         Transport transport = await ConnectAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            TcpConnection connection = pool.NewConnection(transport, this);
+            TcpConnection connection = pool.NewConnection(transport, this, settings);
             if (pool.Hooks.Handshake is { } handshake)
             {
                 _stage = "in the handshake";
@@ -97,7 +97,7 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
         }
         catch
         {
-            pool.GiveUp(transport);
+            pool.GiveUp(transport, settings);
             throw;
         }
     }
@@ -132,7 +132,7 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
                 {
                     if (late.IsCompletedSuccessfully)
                     {
-                        pool.GiveUp(late.Result);
+                        pool.GiveUp(late.Result, settings);
                     }
 
                     _ = late.Exception; // observed

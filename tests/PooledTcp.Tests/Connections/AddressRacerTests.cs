@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Ports;
 using PooledTcp.Tests.Fakes;
@@ -15,6 +16,8 @@ public sealed class AddressRacerTests : IDisposable
 {
     private static readonly PortUse OneLive = new(Connecting: 0, Live: 1, Closing: 0, Promised: 0, Owed: 0);
     private static readonly IPAddress[] Loopbacks = [.. Enumerable.Range(1, 9).Select(static i => IPAddress.Parse($"127.0.0.{i}"))];
+
+    private static readonly PoolSettings Settings = TestSettings.For("host", 1);
 
     private readonly FakeTime _time = new();
     private readonly LocalPorts _ports;
@@ -115,7 +118,7 @@ public sealed class AddressRacerTests : IDisposable
         Silent(2);
         using CancellationTokenSource budget = new();
         DialRace race = Race(1, 2);
-        Task<ConnectedSocket> connect = _racer.ConnectAsync(new PortPolicy(), race, budget.Token).AsTask();
+        Task<ConnectedSocket> connect = _racer.ConnectAsync(Settings, race, budget.Token).AsTask();
         await DelayAsync();
         _time.Advance(AddressRacer.AttemptDelay);
         await PoolHarness.UntilAsync(() => _ports.Ledger.Total().Connecting == 2);
@@ -188,7 +191,7 @@ public sealed class AddressRacerTests : IDisposable
     private static void SkipUnlessSilent() =>
         Assert.SkipUnless(OperatingSystem.IsLinux(), "relies on a full accept queue dropping the SYN");
 
-    private ValueTask<ConnectedSocket> ConnectAsync(DialRace race) => _racer.ConnectAsync(new PortPolicy(), race, Token);
+    private ValueTask<ConnectedSocket> ConnectAsync(DialRace race) => _racer.ConnectAsync(Settings, race, Token);
 
     /// <summary>Until the race waits for its delay.</summary>
     private Task DelayAsync() => PoolHarness.UntilAsync(() => _time.ArmedTimers == 1);
