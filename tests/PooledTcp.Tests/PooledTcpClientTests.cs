@@ -368,8 +368,10 @@ public sealed class PooledTcpClientTests
         Task end = drain ? client.Client.DrainAsync(TimeSpan.Zero).AsTask() : client.Client.DisposeAsync().AsTask();
         Assert.False(end.IsCompleted);
 
-        // Once, not step by step: a close that is pre-empted meanwhile must not run out of the end's own time.
+        // GoodbyeTimeout, then DrainTimeout, each once its wait has begun: time that ran on before would be the end's own, which is 5 s.
         client.Time.Advance(TimeSpan.FromSeconds(1));
+        await PoolHarness.UntilAsync(() => transport.Moves.EndsWith("fin wait", StringComparison.Ordinal));
+        client.Time.Advance(TimeSpan.FromSeconds(2));
         await end.WaitAsync(PoolHarness.Hang, TestContext.Current.CancellationToken);
         Assert.True(transport.IsClosed);
         await client.DisposeAsync();
