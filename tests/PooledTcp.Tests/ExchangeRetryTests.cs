@@ -312,6 +312,21 @@ public sealed class ExchangeRetryTests
     }
 
     [Fact]
+    public async Task While_the_breaker_is_open_the_first_failure_is_the_answer()
+    {
+        (PoolHarness harness, FakeTransport used) = await WarmAsync(PoolHarness.Settings(failuresToOpen: 1));
+        await using PoolHarness pool = harness;
+        Task<long> exchange = pool.Pool.ExecuteAsync(AskAsync, true, Idempotent).AsTask();
+        await PoolHarness.UntilAsync(() => used.PendingBuffer.Length > 0);
+        Task<TcpLease> refused = pool.RentAsync();
+        (await pool.Connector.NextAsync()).Fail();
+        await Assert.ThrowsAsync<EndpointUnavailableException>(() => refused);
+        used.EndOfStream();
+        await Assert.ThrowsAsync<EndOfStreamException>(() => exchange.WaitAsync(PoolHarness.Hang));
+        AssertNotRetried(pool);
+    }
+
+    [Fact]
     public async Task A_clear_that_interrupts_the_lease_is_a_failure_like_any_other()
     {
         (PoolHarness harness, FakeTransport used) = await WarmAsync();

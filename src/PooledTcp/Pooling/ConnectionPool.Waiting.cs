@@ -95,7 +95,8 @@ internal sealed partial class ConnectionPool
     /// <summary>
     /// A second connection for an exchange whose reused one failed under it: a new one, since all idle ones may have died of
     /// the same cause. Call it before the failed lease ends: the place under the limit that the failed connection leaves is
-    /// then this waiter's, which stands in front of the queue. False when the pool dials for nobody any more.
+    /// then this waiter's, which stands in front of the queue. False when the pool closes or its breaker
+    /// is open: the first failure is then the answer.
     /// </summary>
     public bool TryEnqueueRetry(CancellationToken cancellationToken, out ValueTask<TcpLease> rent)
     {
@@ -104,7 +105,8 @@ internal sealed partial class ConnectionPool
         Dial? dials;
         lock (_gate)
         {
-            if (_state != PoolState.Open)
+            _routes.Advance(now);
+            if (_state != PoolState.Open || (!_routes.LetsThrough && _orphans.Count == 0))
             {
                 rent = default;
                 return false;
