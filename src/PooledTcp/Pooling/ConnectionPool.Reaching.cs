@@ -276,7 +276,7 @@ internal sealed partial class ConnectionPool
                 + $"(Health.FailuresToOpen {_settings.Health.FailuresToOpen}, Health.MaxBackoff {_settings.Health.MaxBackoff.TotalSeconds:0.###} s). "
                 + $"The last error, {(now - _lastConnectErrorAt).TotalSeconds:0.0} s ago: {last} {Numbers(last)}"),
             Name,
-            _lastConnectError ?? _portsExhausted!);
+            _lastConnectError ?? _portsExhausted);
     }
 
     /// <summary>Under the gate: one line for each address, for the snapshot.</summary>
