@@ -216,11 +216,15 @@ internal sealed partial class ConnectionPool
         while (true)
         {
             TimeSpan retryAt;
+            Dial? dials;
             lock (_gate)
             {
+                // The pause may be over by now, and whoever saw that (a snapshot, maintenance) did not look who waits.
+                dials = PlanDials();
                 retryAt = _state is PoolState.Closed or PoolState.Retired || _routes.LetsThrough ? TimeSpan.MaxValue : _routes.RetryAt;
             }
 
+            Launch(dials);
             if (retryAt == armed)
             {
                 return;
