@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
+using PooledTcp.Health;
 using PooledTcp.Pooling;
 using PooledTcp.Ports;
 using PooledTcp.Shutdown;
@@ -61,6 +62,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
             Logger = logger,
             Ports = ports,
             Lane = new ClosingLane(settings.MaxClosing),
+            PeerWatch = OperatingSystem.IsLinux() ? new PeerCloseWatch() : NoPeerCloseWatch.Instance,
             Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(logger, e)),
         };
         foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
@@ -134,6 +136,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     public void Dispose()
     {
         Close();
+        _services.PeerWatch.Dispose();
         _ = _services.Maintenance.DisposeAsync().AsTask();
     }
 
@@ -141,6 +144,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     public async ValueTask DisposeAsync()
     {
         Close();
+        _services.PeerWatch.Dispose();
         await FinishClosingAsync().ConfigureAwait(false);
         await _services.Maintenance.DisposeAsync().ConfigureAwait(false);
     }

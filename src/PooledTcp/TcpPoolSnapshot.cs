@@ -70,6 +70,12 @@ public sealed record TcpPoolSnapshot
     /// <summary>Rents that ended in <see cref="RentTimeoutException"/>.</summary>
     public required long RentTimeouts { get; init; }
 
+    /// <summary>
+    /// After how long the peer closes idle connections, as learned from when it did; null while nothing is known. Connections
+    /// that have idled almost so long are not lent any more.
+    /// </summary>
+    public required TimeSpan? LearnedIdleLimit { get; init; }
+
     /// <summary>Why the last failed dial failed; null when none did.</summary>
     public required Exception? LastConnectError { get; init; }
 }

@@ -47,6 +47,9 @@ internal sealed record PoolSettings
 
     public required HealthSettings Health { get; init; }
 
+    /// <summary>Idle time from which a rent also asks the kernel whether the peer still answers; null for never.</summary>
+    public TimeSpan? VerifyAfter => Health.VerifyAfter == Timeout.InfiniteTimeSpan ? null : Health.VerifyAfter ?? Socket.KeepAliveTotal;
+
     public required ShutdownSettings Shutdown { get; init; }
 
     public required PortPolicy Ports { get; init; }
@@ -58,4 +61,8 @@ internal sealed record PoolSettings
 
 /// <summary>Socket options set on every dial. A <see cref="UserTimeout"/> of zero is left to the kernel.</summary>
 internal sealed record SocketSettings(
-    bool NoDelay, TimeSpan KeepAliveTime, TimeSpan KeepAliveInterval, int KeepAliveCount, TimeSpan UserTimeout);
+    bool NoDelay, TimeSpan KeepAliveTime, TimeSpan KeepAliveInterval, int KeepAliveCount, TimeSpan UserTimeout)
+{
+    /// <summary>After so long without an ACK keepalive gives an idle peer up.</summary>
+    public TimeSpan KeepAliveTotal => KeepAliveTime + (KeepAliveInterval * KeepAliveCount);
+}

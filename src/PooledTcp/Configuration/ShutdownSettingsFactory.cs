@@ -40,13 +40,9 @@ internal static class ShutdownSettingsFactory
 
         if (!GoodbyeParser.TryParse(text, out var farewell, out var error))
         {
-            faults.Add(Prefix + nameof(TcpShutdownOptions.Goodbye), $"\"{OneLine(text)}\" {error}{(error.EndsWith('?') ? "" : ".")}");
+            faults.Add(Prefix + nameof(TcpShutdownOptions.Goodbye), $"\"{Spelling.OneLine(text)}\" {error}{(error.EndsWith('?') ? "" : ".")}");
         }
 
         return farewell;
     }
-
-    // A JSON "raw:QUIT\r\n" has real line ends, which would tear the message apart.
-    private static string OneLine(string text) =>
-        text.Replace("\r", "\\r", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
 }

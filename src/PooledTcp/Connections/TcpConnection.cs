@@ -14,6 +14,7 @@ internal sealed partial class TcpConnection
     private ILeaseOwner _owner;
     private long _word;
     private int _interruptReason = -1;
+    private volatile bool _peerHasClosed;
 
     public TcpConnection(long id, string poolName, Transport transport, ILeaseOwner owner, int generation, double lifetimeFactor, PoolClock clock)
     {
@@ -71,6 +72,25 @@ internal sealed partial class TcpConnection
     /// It is what lets every other rent do without one.
     /// </summary>
     public volatile bool ExpiresSoon;
+
+    /// <summary>
+    /// The kernel has the peer's FIN or RST. Set once, by whoever saw it first, and never taken back: an idle connection then
+    /// closes at once, one on its way to somebody is not lent, and one on loan closes at its return.
+    /// </summary>
+    public bool PeerHasClosed => _peerHasClosed;
+
+    /// <summary>An event will tell of the peer's close. False: the sweep has to look.</summary>
+    public volatile bool IsWatched;
+
+    /// <summary>
+    /// A full fence: the word is read after others can see the flag. A rent takes the word and then reads the flag, a return
+    /// publishes the word and then reads the flag; so whoever comes second sees the first.
+    /// </summary>
+    public void MarkPeerClosed()
+    {
+        _peerHasClosed = true;
+        Interlocked.MemoryBarrier();
+    }
 
     /// <summary>Set under the pool's gate once the connection is closed and only a link in the idle stack is left of it.</summary>
     public bool IsBuried { get; set; }

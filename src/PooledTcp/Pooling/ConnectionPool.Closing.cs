@@ -46,6 +46,7 @@ internal sealed partial class ConnectionPool
     private void Remove(TcpConnection connection, CloseReason reason)
     {
         connection.MarkClosed();
+        Services.PeerWatch.Forget(connection);
         CloseRun run;
         lock (_gate)
         {
@@ -96,6 +97,11 @@ internal sealed partial class ConnectionPool
         }
 
         Launch(dials);
+        if (run.Reason == CloseReason.PeerIdleLimit)
+        {
+            NoteLimitEnd(connection, outcome.PeerFirst);
+        }
+
         if (_settings.MinIdleConnections > 0)
         {
             Services.Maintenance.Request(this);
@@ -130,7 +136,8 @@ internal sealed partial class ConnectionPool
                 Tokens = new PortTokens(Services.Ports.Ledger, account, account is null ? 0 : settings.Ports.TokensOf(account.Usable), Services.Clock.Time),
                 Lane = Services.Lane,
                 Time = Services.Clock.Time,
-                VanishedAfter = settings.Socket.KeepAliveTime + (settings.Socket.KeepAliveInterval * settings.Socket.KeepAliveCount),
+                VanishedAfter = settings.Socket.KeepAliveTotal,
+                PeerCloseTimeout = reason == CloseReason.PeerIdleLimit ? LearnedCloseTimeout(connection) : settings.Shutdown.ServerCloseTimeout,
                 PortsExhausted = _portsExhausted is not null,
                 HasWaiters = _waiters.Count > 0,
             },
@@ -170,6 +177,7 @@ internal sealed partial class ConnectionPool
         {
             _generationReason = reason;
             _generation++;
+            _peerIdleLimit.Forget();
             Interlocked.MemoryBarrier();
             dials = [.. _dials];
         }

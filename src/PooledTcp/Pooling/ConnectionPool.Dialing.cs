@@ -39,6 +39,7 @@ internal sealed partial class ConnectionPool
         Dial? dials;
         List<WarmUp>? warm;
         bool unwanted;
+        Watch(connection);
         lock (_gate)
         {
             EndDial(dial);

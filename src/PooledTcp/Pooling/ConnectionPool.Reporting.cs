@@ -42,6 +42,7 @@ internal sealed partial class ConnectionPool
                 DialsFailed = _dialsFailed,
                 RentTimeouts = Interlocked.Read(ref _rentTimeouts),
                 LastConnectError = _lastConnectError,
+                LearnedIdleLimit = _peerIdleLimit.Limit,
             };
         }
     }

@@ -64,8 +64,11 @@ internal sealed partial class ConnectionPool
         return retired || IsAtRest() ? null : _nextSweep;
     }
 
-    /// <summary>How often this pool is swept: a twentieth of its shortest timeout, from 20 ms to 5 s.</summary>
-    private static TimeSpan SweepInterval(PoolSettings settings)
+    /// <summary>
+    /// How often this pool is swept: a twentieth of its shortest timeout, from 20 ms to 5 s, and often enough to mark every
+    /// connection before its idle time makes a rent look twice.
+    /// </summary>
+    private TimeSpan SweepInterval(PoolSettings settings)
     {
         TimeSpan shortest = LongestSweep * SweepsPerTimeout;
         foreach (TimeSpan timeout in (ReadOnlySpan<TimeSpan>)[settings.IdleTimeout, settings.Lifetime])
@@ -77,6 +80,8 @@ internal sealed partial class ConnectionPool
         }
 
         TimeSpan interval = shortest / SweepsPerTimeout;
+        interval = settings.VerifyAfter is { } verify && verify < interval ? verify : interval;
+        interval = _peerIdleLimit.LendFor < interval ? _peerIdleLimit.LendFor : interval;
         return interval < ShortestSweep ? ShortestSweep : interval;
     }
 
@@ -99,7 +104,9 @@ internal sealed partial class ConnectionPool
 
     private void Sweep(TimeSpan now, TimeSpan interval)
     {
+        LookAtUnwatched();
         List<(TcpConnection Connection, CloseReason Reason)> evicted = [];
+        List<TcpConnection> closedByPeer = [];
         lock (_gate)
         {
             if (_settings.MinIdleConnections == 0)
@@ -130,8 +137,11 @@ internal sealed partial class ConnectionPool
             if (_hasDeadLinks)
             {
                 RemoveDeadLinks();
+                EvictClosedByPeer(closedByPeer);
             }
         }
+
+        closedByPeer.ForEach(RemoveClosedByPeer);
 
         // A return that came while the stack was detached, or a rent that found it so.
         ServeFromIdle();
@@ -157,7 +167,7 @@ internal sealed partial class ConnectionPool
         // Two intervals ahead: a sweep that comes late must not let a connection be lent past its end.
         TimeSpan horizon = now + (2 * interval);
         connection.ExpiresSoon = LifetimeEnd(connection, settings) <= horizon
-            || (connection.IsIdle && IdleEnd(connection, settings) <= horizon);
+            || (connection.IsIdle && IdleLookAt(connection, settings) <= horizon);
     }
 
     /// <summary>Under the gate: new settings may have moved every end, so until the next sweep each rent looks at the clock.</summary>
@@ -184,6 +194,7 @@ internal sealed partial class ConnectionPool
         return connection.Uses >= settings.MaxUses ? CloseReason.MaxUses
             : now >= LifetimeEnd(connection, settings) ? CloseReason.MaxLifetime
             : now >= IdleEnd(connection, settings) ? CloseReason.IdleTimeout
+            : now - connection.IdleSince >= _peerIdleLimit.LendFor ? CloseReason.PeerIdleLimit
             : null;
     }
 

@@ -6,6 +6,11 @@ internal enum CloseReason
     /// <summary>Idle for <c>IdleTimeout</c>.</summary>
     IdleTimeout,
 
+    /// <summary>
+    /// Idle for almost as long as the peer lets connections idle, by what was learned of it: the peer is left to close it.
+    /// </summary>
+    PeerIdleLimit,
+
     /// <summary>Reached <c>Lifetime</c> (less its jitter).</summary>
     MaxLifetime,
 
@@ -17,6 +22,9 @@ internal enum CloseReason
 
     /// <summary>The peer closed first.</summary>
     PeerClosed,
+
+    /// <summary>The peer does not answer: the kernel retransmits, misses its ACKs, or has given it up.</summary>
+    Vanished,
 
     /// <summary>An operation on the lease failed or was cancelled half-way.</summary>
     Faulted,

@@ -129,7 +129,7 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
         if (_plan.First == CloseMethod.AwaitPeer)
         {
             return await WithinAsync(
-                context.Settings.ServerCloseTimeout,
+                context.PeerCloseTimeout,
                 token => CloseMoves.AwaitPeerAsync(_socket, CloseMethod.Passive, token)).ConfigureAwait(false);
         }
 

@@ -35,7 +35,7 @@ internal static class ShutdownPolicy
                 : "the peer closed first: its TIME-WAIT");
         }
 
-        if (facts.Vanished)
+        if (facts.Vanished || facts.Reason == CloseReason.Vanished)
         {
             // A FIN would hold the port until the kernel gives up (tcp-facts row 12: 107 s).
             return Plan(CloseMethod.Abort, "the peer does not answer: a FIN would hold the port for minutes");
@@ -66,6 +66,11 @@ internal static class ShutdownPolicy
         if (facts.PortsExhausted && facts.HasWaiters)
         {
             return WithoutTimeWait(facts, "ports are exhausted and somebody waits: the port is free in one round trip");
+        }
+
+        if (facts.Reason == CloseReason.PeerIdleLimit)
+        {
+            return Then(CloseMethod.AwaitPeer, WithoutTimeWait(facts, ""), "the peer is about to close it as idle: its TIME-WAIT, without a word from us");
         }
 
         if (facts.HasUnsent && !facts.HasUnread)
