@@ -22,7 +22,7 @@ public sealed record TcpPoolSnapshot
     /// <summary>The limit in force.</summary>
     public required int MaxConnections { get; init; }
 
-    /// <summary>Open connections that nobody holds.</summary>
+    /// <summary>Open connections that nobody holds, one that is being probed included.</summary>
     public required int Idle { get; init; }
 
     /// <summary>Connections on loan, those in a reset hook included.</summary>

@@ -92,6 +92,15 @@ internal sealed partial class TcpConnection
         Interlocked.MemoryBarrier();
     }
 
+    /// <summary>On the pool's clock: the end of the last probe. Written and read as <see cref="IdleSince"/> is.</summary>
+    public TimeSpan ProbedAt { get; set; }
+
+    /// <summary>The last time the peer was heard of, as far as the pool knows: by a lease or by a probe.</summary>
+    public TimeSpan QuietSince => ProbedAt > IdleSince ? ProbedAt : IdleSince;
+
+    /// <summary>Multiplied with the time between two probes; 0 until it is drawn. The pool's probing alone uses it.</summary>
+    public double ProbeFactor { get; set; }
+
     /// <summary>Set under the pool's gate once the connection is closed and only a link in the idle stack is left of it.</summary>
     public bool IsBuried { get; set; }
 

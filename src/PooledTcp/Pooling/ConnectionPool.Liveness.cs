@@ -113,7 +113,7 @@ internal sealed partial class ConnectionPool
         }
 
         PoolSettings settings = _settings;
-        TimeSpan idleFor = now - connection.IdleSince;
+        TimeSpan idleFor = now - connection.QuietSince;
         return idleFor >= _peerIdleLimit.LendFor ? CloseReason.PeerIdleLimit
             : settings.VerifyAfter is { } after && idleFor >= after && connection.Transport.HasVanished(settings.Socket.KeepAliveTotal) ? CloseReason.Vanished
             : null;
@@ -125,7 +125,7 @@ internal sealed partial class ConnectionPool
         TimeSpan end = IdleEnd(connection, settings);
         TimeSpan idleFor = _peerIdleLimit.LendFor;
         idleFor = settings.VerifyAfter is { } after && after < idleFor ? after : idleFor;
-        return idleFor < end - connection.IdleSince ? connection.IdleSince + idleFor : end;
+        return idleFor < end - connection.QuietSince ? connection.QuietSince + idleFor : end;
     }
 
     /// <summary>The peer closed an idle connection: what it teaches about the peer's idle limit.</summary>
@@ -140,7 +140,7 @@ internal sealed partial class ConnectionPool
         // The sweep found it up to one interval late; a limit that is too low does no harm.
         TimeSpan late = connection.IsWatched ? TimeSpan.Zero : SweepInterval(_settings);
         TimeSpan now = Services.Clock.Read();
-        if (_peerIdleLimit.Closed(now - connection.IdleSince - late, now))
+        if (_peerIdleLimit.Closed(now - connection.QuietSince - late, now))
         {
             _sweepNow = true;
             Services.Maintenance.Request(this);
@@ -156,7 +156,7 @@ internal sealed partial class ConnectionPool
         }
         else
         {
-            _peerIdleLimit.Survived(Services.Clock.Read() - connection.IdleSince);
+            _peerIdleLimit.Survived(Services.Clock.Read() - connection.QuietSince);
         }
     }
 
@@ -169,7 +169,7 @@ internal sealed partial class ConnectionPool
             return PastTheLimit;
         }
 
-        TimeSpan rest = _peerIdleLimit.HoldsUntil - (Services.Clock.Coarse - connection.IdleSince);
+        TimeSpan rest = _peerIdleLimit.HoldsUntil - (Services.Clock.Coarse - connection.QuietSince);
         return PastTheLimit + (rest > TimeSpan.Zero ? rest : TimeSpan.Zero);
     }
 

@@ -45,6 +45,7 @@ internal sealed partial class ConnectionPool
             _nextSweep = now + interval;
             Services.Ports.Watch.Sweep();
             Sweep(now, interval);
+            StartProbes(now);
             if (IsAdHoc)
             {
                 // It goes when two sweeps in a row found it empty: a key in use would have shown in between.
@@ -81,6 +82,11 @@ internal sealed partial class ConnectionPool
 
         TimeSpan interval = shortest / SweepsPerTimeout;
         interval = settings.VerifyAfter is { } verify && verify < interval ? verify : interval;
+        if (FindProbe(settings) is not null && settings.Health.ProbeInterval / SweepsPerProbe < interval)
+        {
+            interval = settings.Health.ProbeInterval / SweepsPerProbe;
+        }
+
         interval = _peerIdleLimit.LendFor < interval ? _peerIdleLimit.LendFor : interval;
         return interval < ShortestSweep ? ShortestSweep : interval;
     }
@@ -167,7 +173,7 @@ internal sealed partial class ConnectionPool
         // Two intervals ahead: a sweep that comes late must not let a connection be lent past its end.
         TimeSpan horizon = now + (2 * interval);
         connection.ExpiresSoon = LifetimeEnd(connection, settings) <= horizon
-            || (connection.IsIdle && IdleLookAt(connection, settings) <= horizon);
+            || (connection.IsIdleOrProbed && IdleLookAt(connection, settings) <= horizon);
     }
 
     /// <summary>Under the gate: new settings may have moved every end, so until the next sweep each rent looks at the clock.</summary>
@@ -194,7 +200,7 @@ internal sealed partial class ConnectionPool
         return connection.Uses >= settings.MaxUses ? CloseReason.MaxUses
             : now >= LifetimeEnd(connection, settings) ? CloseReason.MaxLifetime
             : now >= IdleEnd(connection, settings) ? CloseReason.IdleTimeout
-            : now - connection.IdleSince >= _peerIdleLimit.LendFor ? CloseReason.PeerIdleLimit
+            : now - connection.QuietSince >= _peerIdleLimit.LendFor ? CloseReason.PeerIdleLimit
             : null;
     }
 
@@ -226,7 +232,7 @@ internal sealed partial class ConnectionPool
         int idle = 0;
         foreach (TcpConnection? connection in _table.Items)
         {
-            if (orOnTheWay ? connection is { IsIdleOrPooled: true } : connection is { IsIdle: true })
+            if (connection is { IsIdleOrProbed: true } || (orOnTheWay && connection is { IsIdleOrPooled: true }))
             {
                 idle++;
             }

@@ -17,7 +17,7 @@ internal enum CloseReason
     /// <summary>Reached <c>MaxUses</c>.</summary>
     MaxUses,
 
-    /// <summary>The check at rent found unread bytes or a broken connection, or the reset hook failed.</summary>
+    /// <summary>The check at rent found unread bytes or a broken connection, or the reset hook or a probe failed.</summary>
     HealthCheckFailed,
 
     /// <summary>The peer closed first.</summary>

@@ -110,7 +110,9 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
                 : ConnectionState.Established,
             HasUnread = socket.HasUnread,
             HasUnsent = socket.HasUnsent,
-            Vanished = socket.Vanished,
+
+            // Found so at rent: an ACK that came since does not make it a connection to be polite to.
+            Vanished = socket.Vanished || reason == CloseReason.Vanished,
             GoodbyeKnown = !_farewell.IsEmpty || connection.Transport.HasCloseNotify,
             TokenAvailable = context.Tokens.IsAvailable,
             PortsExhausted = context.PortsExhausted,

@@ -35,7 +35,7 @@ internal static class ShutdownPolicy
                 : "the peer closed first: its TIME-WAIT");
         }
 
-        if (facts.Vanished || facts.Reason == CloseReason.Vanished)
+        if (facts.Vanished)
         {
             // A FIN would hold the port until the kernel gives up (tcp-facts row 12: 107 s).
             return Plan(CloseMethod.Abort, "the peer does not answer: a FIN would hold the port for minutes");

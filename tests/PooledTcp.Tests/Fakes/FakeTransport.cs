@@ -21,6 +21,7 @@ internal sealed class FakeTransport : Transport, IClosingSocket
     private bool _endOfStream;
     private int _checks;
     private int _parks;
+    private int _vanishedChecks;
 
     public override EndPoint? LocalEndPoint => new IPEndPoint(IPAddress.Loopback, 40_000);
 
@@ -32,6 +33,14 @@ internal sealed class FakeTransport : Transport, IClosingSocket
 
     public bool PeerHasClosed { get; set; }
 
+    /// <summary>The peer's FIN is here: for the kernel's state, and for a look at what is readable.</summary>
+    public void PeerClosesNow()
+    {
+        PeerHasClosed = true;
+        Verdict = IdleVerdict.PeerClosed;
+        Facts = Facts with { State = TcpSocketState.CloseWait };
+    }
+
     public bool MustPark { get; set; }
 
     public bool ParkResult { get; set; } = true;
@@ -40,6 +49,9 @@ internal sealed class FakeTransport : Transport, IClosingSocket
 
     /// <summary>Runs inside <see cref="CheckIdle"/>: between the pool's look at a connection and its decision.</summary>
     public Action? OnCheckIdle { get; set; }
+
+    /// <summary>Runs inside <see cref="TryPark"/>: between a return's first look and its publication.</summary>
+    public Action? OnPark { get; set; }
 
     /// <summary>Runs first thing in <see cref="Close"/>.</summary>
     public Action? OnClose { get; set; }
@@ -121,6 +133,7 @@ internal sealed class FakeTransport : Transport, IClosingSocket
     public override bool TryPark()
     {
         Interlocked.Increment(ref _parks);
+        OnPark?.Invoke();
         return ParkResult;
     }
 
@@ -130,6 +143,18 @@ internal sealed class FakeTransport : Transport, IClosingSocket
         OnCheckIdle?.Invoke();
         return Verdict;
     }
+
+    public override bool HasVanished(TimeSpan after)
+    {
+        Interlocked.Increment(ref _vanishedChecks);
+        return HasNoAnswer;
+    }
+
+    /// <summary>The kernel waits for the peer in vain.</summary>
+    public bool HasNoAnswer { get; set; }
+
+    /// <summary>How often the pool asked for that.</summary>
+    public int VanishedChecks => Volatile.Read(ref _vanishedChecks);
 
     /// <summary>What the kernel would say of it when it is closed.</summary>
     public SocketFacts Facts { get; set; } = new() { State = TcpSocketState.Established };
@@ -154,7 +179,25 @@ internal sealed class FakeTransport : Transport, IClosingSocket
     {
     }
 
-    public ValueTask<bool> DrainToEndAsync(CancellationToken cancellationToken) => new(true);
+    /// <summary>The peer's FIN, which a close reads to; it is there at once unless the test holds it back.</summary>
+    public TaskCompletionSource<bool>? PeerFin { get; set; }
+
+    public async ValueTask<bool> DrainToEndAsync(CancellationToken cancellationToken)
+    {
+        if (PeerFin is not { } fin)
+        {
+            return true;
+        }
+
+        try
+        {
+            return await fin.Task.WaitAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
 
     public void ShutdownSend()
     {

@@ -37,6 +37,7 @@ internal sealed class PoolHarness : IAsyncDisposable
             NextRandom = () => random,
             Ports = new LocalPorts(Time, PortAbilities.None),
             Lane = new ClosingLane(256),
+            PeerWatch = PeerWatch,
 
             // On the spot: what a test closes is closed when the call returns.
             Schedule = work =>
@@ -55,6 +56,8 @@ internal sealed class PoolHarness : IAsyncDisposable
     /// <summary>Runs before each close.</summary>
     public Action? OnSchedule { get; set; }
 
+    public FakePeerWatch PeerWatch { get; } = new();
+
     public FakeConnector Connector { get; } = new();
 
     public PoolServices Services { get; }
@@ -71,7 +74,7 @@ internal sealed class PoolHarness : IAsyncDisposable
 
     public static PoolSettings Settings(
         int max = 4, int connecting = 4, int waiters = 1000, int minIdle = 0, double jitter = 0, bool oneWay = false,
-        int maxUses = int.MaxValue, TimeSpan? rent = null, TimeSpan? connect = null, TimeSpan? idle = null, TimeSpan? lifetime = null) =>
+        int maxUses = int.MaxValue, TimeSpan? rent = null, TimeSpan? connect = null, TimeSpan? idle = null, TimeSpan? lifetime = null, HealthSettings? health = null) =>
         TestSettings.For("10.0.0.1", 7000) with
         {
             MaxConnections = max,
@@ -85,6 +88,7 @@ internal sealed class PoolHarness : IAsyncDisposable
             ConnectTimeout = connect ?? TimeSpan.FromSeconds(3),
             IdleTimeout = idle ?? TimeSpan.FromSeconds(90),
             Lifetime = lifetime ?? TimeSpan.FromMinutes(30),
+            Health = health ?? TestSettings.Health,
         };
 
     /// <summary>A pool whose dials succeed by themselves.</summary>
