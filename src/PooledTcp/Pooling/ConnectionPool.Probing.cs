@@ -29,13 +29,16 @@ internal sealed partial class ConnectionPool
 
     private int _probing;
 
+    /// <summary>A round is under way.</summary>
+    public bool IsProbing => Volatile.Read(ref _probing) != 0;
+
     private Func<TcpLease, CancellationToken, ValueTask>? FindProbe(PoolSettings settings) =>
         Hooks.Probe ?? (settings.Health.Probe is { } script ? script.RunAsync : null);
 
     /// <summary>Part of the sweep. Finds whom to ask; asking them takes as long as it takes, and the next round waits for its end.</summary>
     private void StartProbes(TimeSpan now)
     {
-        if (FindProbe(_settings) is not { } probe || Volatile.Read(ref _probing) != 0)
+        if (FindProbe(_settings) is not { } probe || IsProbing)
         {
             return;
         }

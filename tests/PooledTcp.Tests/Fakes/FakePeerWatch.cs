@@ -50,8 +50,6 @@ internal sealed class FakePeerWatch : IPeerCloseWatch
         }
     }
 
-    public IEnumerable<TcpConnection> All => _watched.Values.Select(static w => w.Connection);
-
     public long? AnyId() => _watched.Keys.Cast<long?>().FirstOrDefault();
 
     /// <summary>As <see cref="CloseByPeer"/>, unless the connection has left meanwhile.</summary>
