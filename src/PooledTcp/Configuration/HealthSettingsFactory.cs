@@ -44,7 +44,7 @@ internal static class HealthSettingsFactory
         {
             if (options.ProbeReply is { } unused)
             {
-                faults.Add(Prefix + nameof(options.ProbeReply), $"\"{Spelling.OneLine(unused)}\" is set without a raw: probe, whose answer it would be.");
+                faults.Add(Prefix + nameof(options.ProbeReply), $"\"{RawBytes.Shown(unused)}\" is set without a raw: probe, whose answer it would be.");
             }
 
             return options.Probe is null ? null : FindProbe(options.Probe, faults);
@@ -69,8 +69,8 @@ internal static class HealthSettingsFactory
             faults.Add(
                 Prefix + nameof(TcpHealthOptions.Probe),
                 Spelling.Nearest(name, ProbeScript.Names) is { } nearest
-                    ? $"\"{Spelling.OneLine(name)}\" is not a known probe. Did you mean {nearest}?"
-                    : $"\"{Spelling.OneLine(name)}\" is not a known probe. Known are {string.Join(", ", ProbeScript.Names)}; "
+                    ? $"\"{RawBytes.Shown(name)}\" is not a known probe. Did you mean {nearest}?"
+                    : $"\"{RawBytes.Shown(name)}\" is not a known probe. Known are {string.Join(", ", ProbeScript.Names)}; "
                         + @"write your own as raw: and its bytes, as in raw:PING\r\n.");
         }
 
@@ -85,7 +85,7 @@ internal static class HealthSettingsFactory
             return bytes;
         }
 
-        faults.Add(Prefix + setting, $"\"{Spelling.OneLine(text)}\" {error}.");
+        faults.Add(Prefix + setting, $"\"{RawBytes.Shown(text)}\" {RawBytes.Escaped(error)}.");
         return null;
     }
 }

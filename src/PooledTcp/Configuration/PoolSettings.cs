@@ -63,6 +63,6 @@ internal sealed record PoolSettings
 internal sealed record SocketSettings(
     bool NoDelay, TimeSpan KeepAliveTime, TimeSpan KeepAliveInterval, int KeepAliveCount, TimeSpan UserTimeout)
 {
-    /// <summary>After so long without an ACK keepalive gives an idle peer up.</summary>
+    /// <summary>After so long without an ACK keepalive gives an idle peer up: it does not answer.</summary>
     public TimeSpan KeepAliveTotal => KeepAliveTime + (KeepAliveInterval * KeepAliveCount);
 }

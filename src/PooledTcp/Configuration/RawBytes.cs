@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using System.Text;
 
 namespace PooledTcp.Configuration;
 
@@ -12,6 +13,8 @@ internal static class RawBytes
 
     // They are commands; a longer one is a mistake, and must not fill the send buffer.
     private const int MaxBytes = 1024;
+
+    private const int MaxShown = 100;
 
     public static bool IsRaw(string text) => text.StartsWith(Raw, StringComparison.OrdinalIgnoreCase);
 
@@ -44,6 +47,40 @@ internal static class RawBytes
         parsed = new GoodbyeBytes(bytes.WrittenMemory);
         error = null;
         return true;
+    }
+
+    /// <summary>
+    /// What was set, as a message shows it. What is not raw: was meant as a name, and may be a connection string with its
+    /// password. A raw: one is as long as somebody pasted it; what is wrong with it is told by position.
+    /// </summary>
+    public static string Shown(string text)
+    {
+        var shown = IsRaw(text) ? text : EndpointAddressParser.Shown(text);
+        return shown.Length <= MaxShown ? Escaped(shown) : Escaped(shown[..MaxShown]) + "...";
+    }
+
+    /// <summary>A JSON "raw:QUIT\r\n" has real line ends, which would tear the message apart, as others would a terminal.</summary>
+    public static string Escaped(string text)
+    {
+        if (!text.Any(char.IsControl))
+        {
+            return text;
+        }
+
+        var escaped = new StringBuilder(text.Length);
+        foreach (var c in text)
+        {
+            _ = c switch
+            {
+                '\r' => escaped.Append(@"\r"),
+                '\n' => escaped.Append(@"\n"),
+                '\t' => escaped.Append(@"\t"),
+                _ when char.IsControl(c) => escaped.Append(CultureInfo.InvariantCulture, $"\\x{(int)c:X2}"),
+                _ => escaped.Append(c),
+            };
+        }
+
+        return escaped.ToString();
     }
 
     private static bool TryByte(string text, ref int at, out byte value, [NotNullWhen(false)] out string? error)

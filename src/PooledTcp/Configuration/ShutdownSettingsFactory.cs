@@ -40,7 +40,7 @@ internal static class ShutdownSettingsFactory
 
         if (!GoodbyeParser.TryParse(text, out var farewell, out var error))
         {
-            faults.Add(Prefix + nameof(TcpShutdownOptions.Goodbye), $"\"{Spelling.OneLine(text)}\" {error}{(error.EndsWith('?') ? "" : ".")}");
+            faults.Add(Prefix + nameof(TcpShutdownOptions.Goodbye), $"\"{RawBytes.Shown(text)}\" {RawBytes.Escaped(error)}{(error.EndsWith('?') ? "" : ".")}");
         }
 
         return farewell;

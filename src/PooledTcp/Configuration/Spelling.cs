@@ -41,8 +41,4 @@ internal static class Spelling
 
         return row[b.Length];
     }
-
-    // A JSON "raw:QUIT\r\n" has real line ends, which would tear the message apart.
-    public static string OneLine(string text) =>
-        text.Replace("\r", "\\r", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
 }

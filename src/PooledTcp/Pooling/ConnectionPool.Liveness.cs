@@ -115,7 +115,7 @@ internal sealed partial class ConnectionPool
         PoolSettings settings = _settings;
         TimeSpan idleFor = now - connection.QuietSince;
         return idleFor >= _peerIdleLimit.LendFor ? CloseReason.PeerIdleLimit
-            : settings.VerifyAfter is { } after && idleFor >= after && connection.Transport.HasVanished(settings.Socket.KeepAliveTotal) ? CloseReason.Vanished
+            : settings.VerifyAfter is { } after && idleFor >= after && connection.Transport.HasVanished(connection.VanishedAfter) ? CloseReason.Vanished
             : null;
     }
 

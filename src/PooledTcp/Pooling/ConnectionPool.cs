@@ -317,9 +317,8 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
     /// </summary>
     private bool TryPlace(TcpConnection connection)
     {
-        if (FindSurplus() is { } surplus)
+        if (TryRemoveSurplus(connection))
         {
-            Remove(connection, surplus);
             return true;
         }
 

@@ -10,7 +10,7 @@ namespace PooledTcp.Tests.Fakes;
 /// A connection in memory. Receives are scripted, every answer can be set, and an operation can be held in flight. It
 /// ends what is pending when it is closed, as a socket does.
 /// </summary>
-internal sealed class FakeTransport : Transport, IClosingSocket
+internal sealed partial class FakeTransport : Transport
 {
     private readonly Lock _gate = new();
     private readonly Queue<byte[]> _incoming = new();
@@ -156,63 +156,6 @@ internal sealed class FakeTransport : Transport, IClosingSocket
     /// <summary>How often the pool asked for that.</summary>
     public int VanishedChecks => Volatile.Read(ref _vanishedChecks);
 
-    /// <summary>What the kernel would say of it when it is closed.</summary>
-    public SocketFacts Facts { get; set; } = new() { State = TcpSocketState.Established };
-
-    public bool IsUnix => false;
-
-    public bool QuietSupported => true;
-
-    public override bool SupportsQuietClose => true;
-
-    public override bool HasCloseNotify => false;
-
-    public bool LeftTimeWait { get; set; }
-
-    public override IClosingSocket BeginClosing() => this;
-
-    public override ValueTask SendFarewellAsync(ReadOnlyMemory<byte> farewell, CancellationToken cancellationToken) => default;
-
-    public SocketFacts ReadFacts(TimeSpan vanishedAfter) => Facts;
-
-    public void DrainNow()
-    {
-    }
-
-    /// <summary>The peer's FIN, which a close reads to; it is there at once unless the test holds it back.</summary>
-    public TaskCompletionSource<bool>? PeerFin { get; set; }
-
-    public async ValueTask<bool> DrainToEndAsync(CancellationToken cancellationToken)
-    {
-        if (PeerFin is not { } fin)
-        {
-            return true;
-        }
-
-        try
-        {
-            return await fin.Task.WaitAsync(cancellationToken);
-        }
-        catch (OperationCanceledException)
-        {
-            return false;
-        }
-    }
-
-    public void ShutdownSend()
-    {
-    }
-
-    public void LimitUnacknowledged(TimeSpan timeout)
-    {
-    }
-
-    public void ForgetAfterFin()
-    {
-    }
-
-    public void Abort() => Close();
-
     public override void Close()
     {
         TaskCompletionSource<int>? receive;
@@ -225,6 +168,7 @@ internal sealed class FakeTransport : Transport, IClosingSocket
                 return;
             }
 
+            Closings++;
             receive = _receive;
             send = _send;
             _receive = null;

@@ -75,11 +75,11 @@ public sealed class ColdConnectionTests
 
         // Just below: out of rotation, without a FIN of ours, until the peer closes.
         FakeTransport transport = pool.Connector.Transports.Last();
-        transport.PeerFin = new TaskCompletionSource<bool>();
+        transport.PeerHoldsOn = true;
         pool.Pass(TimeSpan.FromSeconds(59));
         pool.AssertCounts(idle: 0);
         Assert.Equal(1, pool.Now.Closing);
-        transport.PeerFin.SetResult(true);
+        transport.PeerCloses();
         await pool.UntilAsync(static now => now.Closing == 0);
         Assert.Equal(1, pool.Now.ClosedByReason["peer_idle_limit"]);
     }
@@ -104,7 +104,7 @@ public sealed class ColdConnectionTests
         await LearnAsync(pool, 60);
         PoolHarness.Return(await pool.RentAsync());
         FakeTransport transport = pool.Connector.Transports.Last();
-        transport.PeerFin = new TaskCompletionSource<bool>();
+        transport.PeerHoldsOn = true;
         pool.Pass(TimeSpan.FromSeconds(80));
         await transport.Closed.WaitAsync(PoolHarness.Hang);
         await pool.UntilAsync(static now => now is { Closing: 0, LearnedIdleLimit: null });
@@ -117,7 +117,7 @@ public sealed class ColdConnectionTests
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 1, idle: Infinite, lifetime: Infinite));
         await LearnAsync(pool, 60);
         PoolHarness.Return(await pool.RentAsync());
-        pool.Connector.Transports.Last().PeerFin = new TaskCompletionSource<bool>();
+        pool.Connector.Transports.Last().PeerHoldsOn = true;
         pool.Pass(TimeSpan.FromSeconds(59));
         Assert.Equal(1, pool.Now.Closing);
         PoolHarness.Return(await pool.RentAsync());
