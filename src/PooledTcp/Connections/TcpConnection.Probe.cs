@@ -32,13 +32,21 @@ internal sealed partial class TcpConnection
     /// Idle to pooled, for a probe: loses against any rent that took it first. As <see cref="TryEvict"/> it passes over a
     /// connection on its way into or out of the stack.
     /// </summary>
+    /// <remarks>
+    /// It looks before it marks: a rent that popped the connection under an earlier probe may not have left its note yet, and
+    /// a mark for a probe that then does not begin would take that note and keep it. One that is linked is in nobody's hands,
+    /// and who pops it from here on takes it, unless this probe begins.
+    /// </remarks>
     public bool TryBeginProbe()
     {
-        Interlocked.Exchange(ref _probe, Probed);
         long word = Volatile.Read(ref _word);
-        if (LeaseWord.Phase(word) == LeaseWord.Idle
-            && (Slot >= 0 || Linked)
-            && Interlocked.CompareExchange(ref _word, LeaseWord.Version(word) | LeaseWord.Pooled, word) == word)
+        if (LeaseWord.Phase(word) != LeaseWord.Idle || (Slot < 0 && !Linked))
+        {
+            return false;
+        }
+
+        Interlocked.Exchange(ref _probe, Probed);
+        if (Interlocked.CompareExchange(ref _word, LeaseWord.Version(word) | LeaseWord.Pooled, word) == word)
         {
             return true;
         }
@@ -48,8 +56,8 @@ internal sealed partial class TcpConnection
     }
 
     /// <summary>
-    /// After <see cref="PublishIdle"/>, or before the connection closes. True when a rent popped it meanwhile: then nothing
-    /// links to it, and it is to be pushed by whoever can take it back.
+    /// After <see cref="PublishIdle"/>, or when the connection closes. True when a rent popped it meanwhile: then nothing
+    /// links to it, so nobody can find it until it is pushed again.
     /// </summary>
     public bool EndProbe()
     {

@@ -77,9 +77,19 @@ internal sealed partial class ConnectionPool
             foreach (TcpConnection connection in due)
             {
                 // Its turn may come late: it may have been used, or closed, since it was chosen.
-                if (MayProbe(connection) && IsProbeDue(connection, Services.Clock.Read()) && connection.TryBeginProbe())
+                if (!MayProbe(connection) || !IsProbeDue(connection, Services.Clock.Read()) || !connection.TryBeginProbe())
+                {
+                    continue;
+                }
+
+                // What a rent would not lend is not asked either: a FIN that is here already is no failed probe.
+                if (IsUsable(connection))
                 {
                     await ProbeAsync(connection, probe).ConfigureAwait(false);
+                }
+                else
+                {
+                    connection.EndProbe();
                 }
             }
         }
@@ -177,13 +187,9 @@ internal sealed partial class ConnectionPool
         connection.ProbeFactor = 0;
         long version = connection.CurrentVersion;
         connection.PublishIdle();
-        if (connection.EndProbe() && connection.TryTakeBack(version))
+        if (connection.EndProbe())
         {
             // Every warmer one was popped before it, so the top is its place.
-            connection.TakeBack();
-            _idle.Settle(connection);
-            version = connection.CurrentVersion;
-            connection.PublishIdle();
             _idle.Push(connection);
         }
 

@@ -143,7 +143,7 @@ public class InvalidSettingsTests
         { "cache:Address=cache:1", "PooledTcp:cache: is not a setting. Known here: MaxClosing, Defaults, Endpoints, Server." },
         { "Endpoints:cache:KeepAlive:Foo=1", "PooledTcp:Endpoints:cache:KeepAlive:Foo: is not a setting. Known here: Time, Interval, Count." },
         { "Endpoints=cache:1", "PooledTcp:Endpoints: is a value; a section is expected, with <name>." },
-        { "Endpoints:other=cache:1", "PooledTcp:Endpoints:other: is a value; a section is expected, with Address, MaxConnections, MinIdleConnections, MaxConnecting, MaxWaiters, RentTimeout, ConnectTimeout, IdleTimeout, Lifetime, LifetimeJitter, MaxUses, AllowOneWay, NoDelay, UserTimeout, KeepAlive, Tls, Health, Shutdown, Ports." },
+        { "Endpoints:other=cache:1", "PooledTcp:Endpoints:other: is a value; a section is expected, with Address, MaxConnections, MinIdleConnections, MaxConnecting, MaxWaiters, RentTimeout, ConnectTimeout, DnsRefreshInterval, IdleTimeout, Lifetime, LifetimeJitter, MaxUses, AllowOneWay, NoDelay, UserTimeout, KeepAlive, Tls, Health, Shutdown, Ports." },
         { "MaxClosed=9", "PooledTcp:MaxClosed: is not a setting. Did you mean MaxClosing?" },
         { "MaxClosing=0", "PooledTcp:MaxClosing: 0 is not in the range 1 to 1,000,000." },
         { "MaxClosing=many", "PooledTcp:MaxClosing: \"many\" is not a whole number." },

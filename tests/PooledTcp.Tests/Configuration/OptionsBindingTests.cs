@@ -14,7 +14,7 @@ namespace PooledTcp.Tests.Configuration;
 public class OptionsBindingTests
 {
     private static readonly Type[] Parts =
-        [typeof(TcpKeepAliveOptions), typeof(TcpTlsOptions), typeof(TcpShutdownOptions), typeof(TcpPortOptions)];
+        [typeof(TcpKeepAliveOptions), typeof(TcpTlsOptions), typeof(TcpHealthOptions), typeof(TcpShutdownOptions), typeof(TcpPortOptions)];
 
     [Fact]
     public void Defaults_are_those_of_the_design()

@@ -11,16 +11,19 @@ public sealed class ProbeTests
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(30);
 
-    /// <summary>The interval, and the time to the next sweep.</summary>
+    /// <summary>In one step, so that all that are due are found by one sweep, and no probe's time passes.</summary>
     private static readonly TimeSpan UntilDue = TimeSpan.FromSeconds(35);
+
+    /// <summary>For tests whose clock goes on while a probe runs.</summary>
+    private static readonly HealthSettings Patient = TestSettings.Health with { ProbeTimeout = TimeSpan.FromHours(1) };
 
     [Fact]
     public async Task The_coldest_is_asked_first_and_one_at_a_time()
     {
         Probe probe = new();
-        await using PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(health: Patient), probe.Hooks);
         long[] ids = await FillApartAsync(pool, 3);
-        pool.Pass(UntilDue);
+        pool.Pass(UntilDue, step: UntilDue);
         (long id, TaskCompletionSource answer) = await probe.NextAsync();
         Assert.Equal(ids[0], id);
         pool.Pass(TimeSpan.FromSeconds(4), step: TimeSpan.FromSeconds(0.2));
@@ -39,7 +42,7 @@ public sealed class ProbeTests
     public async Task Before_its_time_nobody_is_asked_and_then_again_after_an_interval()
     {
         Probe probe = new() { AnswersAtOnce = true };
-        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(idle: TimeSpan.FromMinutes(10)), probe.Hooks);
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(idle: TimeSpan.FromMinutes(10), health: Patient), probe.Hooks);
         await pool.FillAsync(1);
         pool.Pass(Interval - TimeSpan.FromSeconds(1));
         Assert.Equal(0, probe.Count);
@@ -58,7 +61,7 @@ public sealed class ProbeTests
         Probe probe = new();
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 4, minIdle: 3), probe.Hooks);
         long[] ids = await FillApartAsync(pool, 3);
-        pool.Pass(UntilDue);
+        pool.Pass(UntilDue, step: UntilDue);
         (long id, TaskCompletionSource answer) = await probe.NextAsync();
         Assert.Equal(ids[0], id);
         pool.Maintain();
@@ -83,7 +86,7 @@ public sealed class ProbeTests
         Probe probe = new();
         await using PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
         long[] ids = await FillApartAsync(pool, 2);
-        pool.Pass(UntilDue);
+        pool.Pass(UntilDue, step: UntilDue);
         (long id, TaskCompletionSource answer) = await probe.NextAsync();
         Assert.Equal(ids[0], id);
 
@@ -114,7 +117,7 @@ public sealed class ProbeTests
         Probe probe = new();
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 2), probe.Hooks);
         long[] ids = await FillApartAsync(pool, 2);
-        pool.Pass(UntilDue);
+        pool.Pass(UntilDue, step: UntilDue);
         (_, TaskCompletionSource answer) = await probe.NextAsync();
         TcpLease first = await pool.RentAsync();
         Task<TcpLease> waiting = pool.RentAsync();
@@ -134,7 +137,7 @@ public sealed class ProbeTests
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 2), probe.Hooks);
         await FillApartAsync(pool, 2);
         TcpLease other = await pool.RentAsync();
-        pool.Pass(UntilDue * 2);
+        pool.Pass(UntilDue * 2, step: UntilDue);
         Assert.False(probe.TryNext());
         PoolHarness.Return(other);
     }
@@ -145,7 +148,7 @@ public sealed class ProbeTests
         Probe probe = new();
         await using PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
         await pool.FillAsync(1);
-        pool.Pass(UntilDue);
+        pool.Pass(UntilDue, step: UntilDue);
         (_, TaskCompletionSource answer) = await probe.NextAsync();
         answer.SetException(new InvalidDataException("-LOADING"));
         await pool.UntilAsync(static now => now.Closed == 1);
@@ -160,7 +163,7 @@ public sealed class ProbeTests
         Probe probe = new();
         await using PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
         await pool.FillAsync(1);
-        pool.Pass(UntilDue);
+        pool.Pass(UntilDue, step: UntilDue);
         await probe.NextAsync();
         pool.Time.Advance(TimeSpan.FromSeconds(1));
         await pool.UntilAsync(static now => now.Closed == 1);
@@ -171,7 +174,7 @@ public sealed class ProbeTests
     public async Task It_does_not_prolong_the_idle_time()
     {
         Probe probe = new() { AnswersAtOnce = true };
-        await using PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(health: Patient), probe.Hooks);
         await pool.FillAsync(1);
         for (int i = 0; i < 100; i++)
         {
@@ -190,7 +193,7 @@ public sealed class ProbeTests
         Probe probe = new();
         PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
         await pool.FillAsync(1);
-        pool.Pass(UntilDue);
+        pool.Pass(UntilDue, step: UntilDue);
         await probe.NextAsync();
         pool.Core.Close();
         await pool.UntilAsync(static now => now.Closed == 1);
@@ -210,7 +213,7 @@ public sealed class ProbeTests
             PoolHarness.Settings(health: TestSettings.Health with { Probe = ProbeScript.Find(name) }));
         await pool.FillAsync(1);
         FakeTransport transport = pool.Connector.Transports.Single();
-        pool.Pass(UntilDue);
+        pool.Pass(UntilDue, step: UntilDue);
         await pool.UntilAsync(_ => transport.Sent.Count == 1);
         Assert.Equal(question, System.Text.Encoding.ASCII.GetString(transport.Sent[0]));
 
