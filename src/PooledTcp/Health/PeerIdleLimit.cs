@@ -31,8 +31,10 @@ internal sealed class PeerIdleLimit
     public TimeSpan? Limit => Volatile.Read(ref _limit) is var ticks && ticks > 0 ? new TimeSpan(ticks) : null;
 
     /// <summary>How long a connection may have idled to be lent: just below the limit. <see cref="TimeSpan.MaxValue"/> without one.</summary>
-    public TimeSpan LendFor => Limit is not { } limit ? TimeSpan.MaxValue
-        : limit - Min(Max(Blur, limit * RelativeMargin), limit / 2);
+    public TimeSpan LendFor => Limit is not { } limit ? TimeSpan.MaxValue : limit - MarginOf(limit);
+
+    /// <summary>How often to look, so that connections are out of rotation before the limit, and not at it.</summary>
+    public TimeSpan LookEvery => Limit is not { } limit ? TimeSpan.MaxValue : MarginOf(limit) / 2;
 
     /// <summary>The idle time at which the peer should have closed; an older connection shows that the limit does not hold.</summary>
     public TimeSpan HoldsUntil => Limit is not { } limit ? TimeSpan.MaxValue : limit + BlurOf(limit);
@@ -94,6 +96,8 @@ internal sealed class PeerIdleLimit
             Volatile.Write(ref _limit, 0);
         }
     }
+
+    private static TimeSpan MarginOf(TimeSpan limit) => Min(Max(Blur, limit * RelativeMargin), limit / 2);
 
     private static TimeSpan BlurOf(TimeSpan limit) => Max(Blur, limit * RelativeBlur);
 

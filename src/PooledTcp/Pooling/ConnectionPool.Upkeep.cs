@@ -87,7 +87,7 @@ internal sealed partial class ConnectionPool
             interval = settings.Health.ProbeInterval / SweepsPerProbe;
         }
 
-        interval = _peerIdleLimit.LendFor < interval ? _peerIdleLimit.LendFor : interval;
+        interval = _peerIdleLimit.LookEvery < interval ? _peerIdleLimit.LookEvery : interval;
         return interval < ShortestSweep ? ShortestSweep : interval;
     }
 

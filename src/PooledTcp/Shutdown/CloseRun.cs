@@ -312,7 +312,7 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
                     : await GracefulAsync().ConfigureAwait(false);
 
             case CloseMethod.Dispose:
-                return CloseMoves.Dispose(_socket, peerFirst: _plan.First == CloseMethod.Dispose && !_socket.IsUnix);
+                return CloseMoves.Dispose(_socket, peerFirst: _plan.First == CloseMethod.Dispose && !_socket.IsUnix && reason != CloseReason.Vanished);
 
             default:
                 // AwaitPeer, which had its turn outside the lane, or the end of the chain.

@@ -76,7 +76,7 @@ public sealed class ColdConnectionTests
         // Just below: out of rotation, without a FIN of ours, until the peer closes.
         FakeTransport transport = pool.Connector.Transports.Last();
         transport.PeerHoldsOn = true;
-        pool.Pass(TimeSpan.FromSeconds(62));
+        pool.Pass(TimeSpan.FromSeconds(59));
         pool.AssertCounts(idle: 0);
         Assert.Equal(1, pool.Now.Closing);
         transport.PeerCloses();
@@ -118,7 +118,7 @@ public sealed class ColdConnectionTests
         await LearnAsync(pool, 60);
         PoolHarness.Return(await pool.RentAsync());
         pool.Connector.Transports.Last().PeerHoldsOn = true;
-        pool.Pass(TimeSpan.FromSeconds(62));
+        pool.Pass(TimeSpan.FromSeconds(59));
         Assert.Equal(1, pool.Now.Closing);
         PoolHarness.Return(await pool.RentAsync());
         Assert.Equal(TimeSpan.FromSeconds(60), pool.Now.LearnedIdleLimit);
