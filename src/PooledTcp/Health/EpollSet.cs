@@ -36,6 +36,9 @@ internal sealed partial class EpollSet : IDisposable
         _wake = wake;
     }
 
+    /// <summary>For tests, which break it.</summary>
+    internal SafeHandle Descriptor => _epoll;
+
     /// <summary>Null when the system gives no descriptor for it (EMFILE, a sandbox without epoll).</summary>
     public static EpollSet? TryOpen()
     {

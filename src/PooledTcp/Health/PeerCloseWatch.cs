@@ -44,6 +44,9 @@ internal sealed class PeerCloseWatch : IPeerCloseWatch
     /// <summary>For tests: the thread that waits, null before the first connection.</summary>
     internal Thread? Reader { get; private set; }
 
+    /// <summary>For tests: what it waits at, null before the first connection and after the thread's end.</summary>
+    internal EpollSet? Set => Volatile.Read(ref _set);
+
     /// <summary>How many connections are watched.</summary>
     internal int Count => _entries.Count;
 

@@ -61,6 +61,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         Hooks = hooks;
         Services = services;
         _settings = settings;
+        ResetRoutes(settings);
         _idle = new IdleStore(_table, services.IdleSlots);
     }
 
@@ -150,9 +151,9 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
     private bool IsUsable(TcpConnection connection)
     {
         CloseReason? fault = null;
-        if (connection.Generation != _generation)
+        if (FindOutdated(connection) is { } outdated)
         {
-            fault = _generationReason;
+            fault = outdated;
         }
         else if (connection.PeerHasClosed)
         {
@@ -193,9 +194,9 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
             return fault;
         }
 
-        if (connection.Generation != _generation)
+        if (FindOutdated(connection) is { } outdated)
         {
-            return _generationReason;
+            return outdated;
         }
 
         if (connection.PeerHasClosed)
@@ -341,17 +342,18 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
     }
 
     /// <summary>
-    /// Clear and a change of settings go round the idle connections once, and so does the word of a peer's close come once;
-    /// a connection that was published a moment too late for that is looked at here, after its publication. Only that publication may be taken back: a later one is on its way
+    /// Clear, a change of settings and a name that has moved go round the idle connections once, and the word of a peer's
+    /// close comes once; a connection that was published a moment too late for that is looked at here, after its
+    /// publication. Only that publication may be taken back: a later one is on its way
     /// into the stack in another thread's hands, and closing it would give away the number that is about to be linked.
     /// </summary>
     private void RemoveIfOutdated(TcpConnection connection, long version)
     {
-        if (connection.Generation != _generation)
+        if (FindOutdated(connection) is { } reason)
         {
             if (connection.TryTakeBack(version))
             {
-                Remove(connection, _generationReason);
+                Remove(connection, reason);
             }
         }
         else if (connection.PeerHasClosed && connection.TryTakeBack(version))

@@ -124,6 +124,7 @@ public class InvalidSettingsTests
         { "Shutdown:ClosesFirst=", "is empty; one of Auto, Server, Client is expected." },
         { "Shutdown:AllowAbort=1", "\"1\" is not true or false." },
         { "Shutdown:DrainTimeout=Infinite", "\"Infinite\" is not a time (hh:mm:ss)." },
+        { "Health=5", "is a value; a section is expected, with FailuresToOpen, MaxBackoff, VerifyAfter, Probe, ProbeReply, ProbeInterval, ProbeTimeout." },
         { "Shutdown=Server", "is a value; a section is expected, with ClosesFirst, Goodbye, GoodbyeTimeout, ServerCloseTimeout, DrainTimeout, AllowQuietClose, AllowAbort." },
         { "Ports=40000-40999", "is a value; a section is expected, with Range, SourceAddresses, TimeWaitShare, Budget." },
         { "Ports:SourceAddresses=10.0.0.5", "\"10.0.0.5\" is a value; a list is expected, as in PooledTcp:Endpoints:cache:Ports:SourceAddresses:0." },

@@ -318,7 +318,7 @@ public class OptionsBindingTests
             }
         }
 
-        static object[] PartsOf(TcpEndpointOptions o) => [o, o.KeepAlive, o.Tls, o.Shutdown, o.Ports];
+        static object[] PartsOf(TcpEndpointOptions o) => [o, o.KeepAlive, o.Tls, o.Health, o.Shutdown, o.Ports];
 
         static object Another(Type type, object? value) => value switch
         {
@@ -330,7 +330,8 @@ public class OptionsBindingTests
             ClosesFirst => ClosesFirst.Client,
             _ when type == typeof(string) => "another",
             _ when type == typeof(int?) => 77,
-            _ when type == typeof(ITcpHandshake) || type == typeof(ITcpReset) || type == typeof(IGoodbye) => new Hook(),
+            _ when type == typeof(TimeSpan?) => TimeSpan.FromSeconds(77),
+            _ when type == typeof(ITcpHandshake) || type == typeof(ITcpReset) || type == typeof(IGoodbye) || type == typeof(IConnectionProbe) => new Hook(),
             _ when type == typeof(Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>) =>
                 new Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>(
                     static (_, _) => ValueTask.FromException<Socket>(new NotSupportedException())),
@@ -415,12 +416,14 @@ public class OptionsBindingTests
             Assert.Throws<ArgumentException>(() => Bound.Settings().GetEndpoint("cash")).Message);
     }
 
-    private sealed class Hook : ITcpHandshake, ITcpReset, IGoodbye
+    private sealed class Hook : ITcpHandshake, ITcpReset, IGoodbye, IConnectionProbe
     {
         public ReadOnlyMemory<byte> GetFarewell(object? session) => default;
 
         public ValueTask<object?> HandshakeAsync(TcpLease connection, CancellationToken cancellationToken) => default;
 
         public ValueTask ResetAsync(TcpLease connection, CancellationToken cancellationToken) => default;
+
+        public ValueTask ProbeAsync(TcpLease connection, CancellationToken cancellationToken) => default;
     }
 }

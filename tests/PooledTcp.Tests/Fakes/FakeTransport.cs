@@ -50,7 +50,7 @@ internal sealed partial class FakeTransport : Transport
     /// <summary>Runs inside <see cref="CheckIdle"/>: between the pool's look at a connection and its decision.</summary>
     public Action? OnCheckIdle { get; set; }
 
-    /// <summary>Runs inside <see cref="TryPark"/>: between a return's first look and its publication.</summary>
+    /// <summary>Runs inside <see cref="TryPark"/>: between the look at a returned connection and its publication.</summary>
     public Action? OnPark { get; set; }
 
     /// <summary>Runs first thing in <see cref="Close"/>.</summary>

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using PooledTcp.Connections;
 using PooledTcp.Health;
 using PooledTcp.Tests.Connections;
@@ -88,18 +89,40 @@ public sealed class PeerCloseWatchTests : IDisposable
     public async Task A_descriptor_number_that_is_used_again_reports_its_new_owner_only()
     {
         var (first, firstPeer) = await AddAsync();
-        nint number = first.Transport.Handle!.DangerousGetHandle();
-        _watch.Forget(first);
-        first.Transport.Close();
-        firstPeer.Close();
+        var (client, server) = await LoopbackSockets.ConnectAsync();
 
-        var (client, server) = await ConnectOnNumberAsync(number);
-        TcpConnection second = Wrap(client);
+        // dup2 closes the first connection and gives its number away in one step: nobody else can get it in between.
+        int number = (int)first.Transport.Handle!.DangerousGetHandle();
+        Assert.Equal(number, Duplicate((int)client.Handle, number));
+        TcpConnection second = Wrap(new Socket(new SafeSocketHandle(number, ownsHandle: false)));
         Assert.True(_watch.TryAdd(second, _sink));
+        firstPeer.Close();
         server.Close();
         Assert.Equal(second.Id, await _sink.NextAsync());
         Assert.True(_sink.IsEmpty);
-        second.Transport.Close();
+        first.Transport.Close();
+        client.Close();
+    }
+
+    [Fact(Skip = "epoll is Linux'", SkipUnless = nameof(IsLinux))]
+    public async Task A_set_that_breaks_leaves_its_connections_to_the_sweep_and_the_next_one_makes_another()
+    {
+        var (before, _) = await AddAsync();
+        before.IsWatched = true;
+        EpollSet broken = _watch.Set!;
+        Thread reader = _watch.Reader!;
+        using Socket noSet = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        Duplicate((int)noSet.Handle, (int)broken.Descriptor.DangerousGetHandle());
+        broken.Wake();
+        Assert.True(reader.Join(PoolHarness.Hang));
+        Assert.False(before.IsWatched);
+
+        var (after, peer) = await AddAsync();
+        Assert.NotSame(reader, _watch.Reader);
+        peer.Close();
+        Assert.Equal(after.Id, await _sink.NextAsync());
+        before.Transport.Close();
+        after.Transport.Close();
     }
 
     [Fact(Skip = "epoll is Linux'", SkipUnless = nameof(IsLinux))]
@@ -191,37 +214,6 @@ public sealed class PeerCloseWatchTests : IDisposable
         return watch.Reader!;
     }
 
-    private static async Task<(Socket Client, Socket Server)> ConnectOnNumberAsync(nint number)
-    {
-        // The lowest free number is taken next, but other tests take some, too.
-        List<Socket> others = [];
-        try
-        {
-            for (int i = 0; i < 1000; i++)
-            {
-                var (client, server) = await LoopbackSockets.ConnectAsync();
-                if (client.Handle == number)
-                {
-                    return (client, server);
-                }
-
-                if (server.Handle == number)
-                {
-                    return (server, client);
-                }
-
-                others.AddRange([client, server]);
-            }
-
-            Assert.Skip($"Descriptor {number} was not given out again.");
-            throw new InvalidOperationException();
-        }
-        finally
-        {
-            others.ForEach(static s => s.Dispose());
-        }
-    }
-
     private static TcpConnection Wrap(Socket client, long id) =>
         new(id, "test", new SocketTransport(new ConnectedSocket(client)), null!, 0, 1, new PoolClock(TimeProvider.System));
 
@@ -241,6 +233,9 @@ public sealed class PeerCloseWatchTests : IDisposable
         Assert.True(_watch.TryAdd(connection, sink ?? _sink));
         return (connection, server);
     }
+
+    [DllImport("libc", EntryPoint = "dup2")]
+    private static extern int Duplicate(int from, int to);
 
     private sealed class Sink : IPeerCloseSink
     {

@@ -201,6 +201,125 @@ public sealed class ProbeTests
         await pool.DisposeAsync();
     }
 
+    [Fact]
+    public async Task A_fin_that_is_here_already_is_no_failed_probe()
+    {
+        Probe probe = new();
+        await using PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
+        await pool.FillAsync(1);
+        pool.Connector.Transports.Single().PeerClosesNow();
+        pool.Pass(UntilDue, step: UntilDue);
+        await pool.UntilAsync(now => now.Closed == 1 && !pool.Core.IsProbing);
+        Assert.Equal(1, pool.Now.ClosedByReason["peer_closed"]);
+        Assert.Equal(0, probe.Count);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task More_than_the_answer_closes(bool inTheKernel)
+    {
+        Probe probe = new();
+        await using PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
+        await pool.FillAsync(1);
+        pool.Pass(UntilDue, step: UntilDue);
+        (_, TaskCompletionSource answer) = await probe.NextAsync();
+        FakeTransport transport = pool.Connector.Transports.Single();
+        transport.Verdict = inTheKernel ? IdleVerdict.UnreadBytes : IdleVerdict.Clean;
+        transport.ParkResult = inTheKernel;
+        answer.SetResult();
+        await pool.UntilAsync(static now => now.Closed == 1);
+        Assert.Equal(1, pool.Now.ClosedByReason["health_check_failed"]);
+    }
+
+    [Fact]
+    public async Task A_lease_that_the_probe_disposes_closes()
+    {
+        EndpointHooks hooks = new()
+        {
+            Probe = static async (lease, _) => await lease.DisposeAsync(),
+        };
+        await using PoolHarness pool = PoolHarness.Automatic(hooks: hooks);
+        await pool.FillAsync(1);
+        pool.Pass(UntilDue, step: UntilDue);
+        await pool.UntilAsync(static now => now.Closed == 1);
+        Assert.Equal(1, pool.Now.ClosedByReason["health_check_failed"]);
+    }
+
+    [Fact]
+    public async Task The_word_of_the_peers_close_during_it_is_heard_after_it()
+    {
+        Probe probe = new();
+        await using PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
+        await pool.FillAsync(1);
+        pool.Pass(UntilDue, step: UntilDue);
+        (long id, TaskCompletionSource answer) = await probe.NextAsync();
+        pool.PeerWatch.CloseByPeer(id);
+        pool.AssertCounts(idle: 1);
+        answer.SetResult();
+        await pool.UntilAsync(static now => now.Closed == 1);
+        Assert.Equal(1, pool.Now.ClosedByReason["peer_closed"]);
+    }
+
+    [Fact]
+    public async Task Clear_and_drain_during_it_take_effect_after_it()
+    {
+        foreach ((Action<PoolHarness> act, string reason) in new (Action<PoolHarness>, string)[]
+        {
+            (static pool => pool.Pool.Clear(), "cleared"),
+            (static pool => _ = pool.Core.DrainAsync(), "pool_shutdown"),
+        })
+        {
+            Probe probe = new();
+            await using PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
+            await pool.FillAsync(1);
+            pool.Pass(UntilDue, step: UntilDue);
+            (_, TaskCompletionSource answer) = await probe.NextAsync();
+            act(pool);
+            pool.AssertCounts(idle: 1);
+            answer.SetResult();
+            await pool.UntilAsync(static now => now.Closed == 1);
+            Assert.Equal(1, pool.Now.ClosedByReason[reason]);
+        }
+    }
+
+    [Theory]
+    [InlineData(0.0, 30)]
+    [InlineData(0.5, 27)]
+    [InlineData(1.0, 24)]
+    public async Task Up_to_a_fifth_of_the_interval_is_taken_off(double random, int seconds)
+    {
+        Probe probe = new() { AnswersAtOnce = true };
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(health: Patient), probe.Hooks, random: random);
+        await pool.FillAsync(1);
+        TimeSpan early = TimeSpan.FromSeconds(seconds - 0.5);
+        pool.Pass(early, step: early);
+        Assert.False(pool.Core.IsProbing);
+        Assert.Equal(0, probe.Count);
+
+        // In steps of its own: the look just now was a sweep, too.
+        pool.Pass(TimeSpan.FromSeconds(6), step: TimeSpan.FromSeconds(6));
+        await pool.UntilAsync(_ => probe.Count == 1);
+    }
+
+    [Fact]
+    public async Task While_somebody_waits_nobody_is_asked()
+    {
+        // Two are due; when the first is done somebody waits, whose dial has not ended.
+        Probe probe = new();
+        await using PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
+        await FillApartAsync(pool, 2);
+        pool.Pass(UntilDue, step: UntilDue);
+        (_, TaskCompletionSource answer) = await probe.NextAsync();
+        pool.Pool.Pause();
+        Task<TcpLease> waiting = pool.RentAsync();
+        answer.SetResult();
+        await pool.UntilAsync(_ => !pool.Core.IsProbing);
+        Assert.Equal(1, probe.Count);
+        pool.Pool.Resume();
+        PoolHarness.Return(await waiting);
+    }
+
     [Theory]
     [InlineData("redis", "*1\r\n$4\r\nPING\r\n", "+PONG\r\n", null)]
     [InlineData("redis", "*1\r\n$4\r\nPING\r\n", "-NOAUTH Authentication required.\r\n", "health_check_failed")]
