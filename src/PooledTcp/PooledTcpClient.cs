@@ -64,7 +64,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
             Ports = ports,
             Resolve = resolve ?? Dns.GetHostAddressesAsync,
             Lane = new ClosingLane(settings.MaxClosing),
-            PeerWatch = OperatingSystem.IsLinux() ? new PeerCloseWatch() : NoPeerCloseWatch.Instance,
+            PeerWatch = PortAbilities.Detected.PeerCloseEvents ? new PeerCloseWatch() : NoPeerCloseWatch.Instance,
             Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(logger, e)),
         };
         foreach ((string name, PoolSettings endpoint) in settings.Endpoints)

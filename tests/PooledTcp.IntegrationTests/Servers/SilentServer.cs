@@ -17,7 +17,7 @@ internal sealed class SilentServer : IAsyncDisposable
 
     public IPEndPoint EndPoint => (IPEndPoint)_listener.LocalEndPoint!;
 
-    public PooledTcpClient NewClient(int connections)
+    public static PooledTcpClient NewClient(int connections)
     {
         PooledTcpOptions options = new();
         options.Defaults.MaxConnections = connections;

@@ -112,7 +112,8 @@ public sealed class PeerCloseWatchTests : IDisposable
         EpollSet broken = _watch.Set!;
         Thread reader = _watch.Reader!;
         using Socket noSet = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        Duplicate((int)noSet.Handle, (int)broken.Descriptor.DangerousGetHandle());
+        int number = (int)broken.Descriptor.DangerousGetHandle();
+        Assert.Equal(number, Duplicate((int)noSet.Handle, number));
         broken.Wake();
         Assert.True(reader.Join(PoolHarness.Hang));
         Assert.False(before.IsWatched);

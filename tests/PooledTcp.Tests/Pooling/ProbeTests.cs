@@ -20,7 +20,7 @@ public sealed class ProbeTests
     [Fact]
     public async Task The_coldest_is_asked_first_and_one_at_a_time()
     {
-        Probe probe = new();
+        FakeProbe probe = new();
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(health: Patient), probe.Hooks);
         long[] ids = await FillApartAsync(pool, 3);
         pool.Pass(UntilDue, step: UntilDue);
@@ -41,7 +41,7 @@ public sealed class ProbeTests
     [Fact]
     public async Task Before_its_time_nobody_is_asked_and_then_again_after_an_interval()
     {
-        Probe probe = new() { AnswersAtOnce = true };
+        FakeProbe probe = new() { AnswersAtOnce = true };
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(idle: TimeSpan.FromMinutes(10), health: Patient), probe.Hooks);
         await pool.FillAsync(1);
         pool.Pass(Interval - TimeSpan.FromSeconds(1));
@@ -58,7 +58,7 @@ public sealed class ProbeTests
     [Fact]
     public async Task It_counts_as_idle_and_its_place_in_the_order_stays()
     {
-        Probe probe = new();
+        FakeProbe probe = new();
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 4, minIdle: 3), probe.Hooks);
         long[] ids = await FillApartAsync(pool, 3);
         pool.Pass(UntilDue, step: UntilDue);
@@ -83,7 +83,7 @@ public sealed class ProbeTests
     [Fact]
     public async Task A_rent_takes_another_and_one_that_was_passed_over_is_found_again()
     {
-        Probe probe = new();
+        FakeProbe probe = new();
         await using PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
         long[] ids = await FillApartAsync(pool, 2);
         pool.Pass(UntilDue, step: UntilDue);
@@ -114,7 +114,7 @@ public sealed class ProbeTests
     [Fact]
     public async Task At_the_limit_a_waiter_gets_the_probed_one_when_it_is_back()
     {
-        Probe probe = new();
+        FakeProbe probe = new();
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 2), probe.Hooks);
         long[] ids = await FillApartAsync(pool, 2);
         pool.Pass(UntilDue, step: UntilDue);
@@ -133,7 +133,7 @@ public sealed class ProbeTests
     [Fact]
     public async Task The_last_idle_one_at_the_limit_is_not_asked()
     {
-        Probe probe = new();
+        FakeProbe probe = new();
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 2), probe.Hooks);
         await FillApartAsync(pool, 2);
         TcpLease other = await pool.RentAsync();
@@ -145,7 +145,7 @@ public sealed class ProbeTests
     [Fact]
     public async Task A_failed_probe_closes_and_tells()
     {
-        Probe probe = new();
+        FakeProbe probe = new();
         await using PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
         await pool.FillAsync(1);
         pool.Pass(UntilDue, step: UntilDue);
@@ -160,7 +160,7 @@ public sealed class ProbeTests
     [Fact]
     public async Task One_without_an_answer_closes_after_its_time()
     {
-        Probe probe = new();
+        FakeProbe probe = new();
         await using PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
         await pool.FillAsync(1);
         pool.Pass(UntilDue, step: UntilDue);
@@ -173,7 +173,7 @@ public sealed class ProbeTests
     [Fact]
     public async Task It_does_not_prolong_the_idle_time()
     {
-        Probe probe = new() { AnswersAtOnce = true };
+        FakeProbe probe = new() { AnswersAtOnce = true };
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(health: Patient), probe.Hooks);
         await pool.FillAsync(1);
         for (int i = 0; i < 100; i++)
@@ -190,7 +190,7 @@ public sealed class ProbeTests
     [Fact]
     public async Task Closing_the_pool_ends_a_probe()
     {
-        Probe probe = new();
+        FakeProbe probe = new();
         PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
         await pool.FillAsync(1);
         pool.Pass(UntilDue, step: UntilDue);
@@ -204,7 +204,7 @@ public sealed class ProbeTests
     [Fact]
     public async Task A_fin_that_is_here_already_is_no_failed_probe()
     {
-        Probe probe = new();
+        FakeProbe probe = new();
         await using PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
         await pool.FillAsync(1);
         pool.Connector.Transports.Single().PeerClosesNow();
@@ -219,7 +219,7 @@ public sealed class ProbeTests
     [InlineData(false)]
     public async Task More_than_the_answer_closes(bool inTheKernel)
     {
-        Probe probe = new();
+        FakeProbe probe = new();
         await using PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
         await pool.FillAsync(1);
         pool.Pass(UntilDue, step: UntilDue);
@@ -249,7 +249,7 @@ public sealed class ProbeTests
     [Fact]
     public async Task The_word_of_the_peers_close_during_it_is_heard_after_it()
     {
-        Probe probe = new();
+        FakeProbe probe = new();
         await using PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
         await pool.FillAsync(1);
         pool.Pass(UntilDue, step: UntilDue);
@@ -270,7 +270,7 @@ public sealed class ProbeTests
             (static pool => _ = pool.Core.DrainAsync(), "pool_shutdown"),
         })
         {
-            Probe probe = new();
+            FakeProbe probe = new();
             await using PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
             await pool.FillAsync(1);
             pool.Pass(UntilDue, step: UntilDue);
@@ -289,7 +289,7 @@ public sealed class ProbeTests
     [InlineData(1.0, 24)]
     public async Task Up_to_a_fifth_of_the_interval_is_taken_off(double random, int seconds)
     {
-        Probe probe = new() { AnswersAtOnce = true };
+        FakeProbe probe = new() { AnswersAtOnce = true };
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(health: Patient), probe.Hooks, random: random);
         await pool.FillAsync(1);
         TimeSpan early = TimeSpan.FromSeconds(seconds - 0.5);
@@ -306,7 +306,7 @@ public sealed class ProbeTests
     public async Task While_somebody_waits_nobody_is_asked()
     {
         // Two are due; when the first is done somebody waits, whose dial has not ended.
-        Probe probe = new();
+        FakeProbe probe = new();
         await using PoolHarness pool = PoolHarness.Automatic(hooks: probe.Hooks);
         await FillApartAsync(pool, 2);
         pool.Pass(UntilDue, step: UntilDue);
@@ -354,7 +354,7 @@ public sealed class ProbeTests
     {
         // Every connection is due again as soon as the fake clock has moved, and dead links make the sweep rebuild. The clock
         // runs under dials and probes, so neither has a deadline to speak of.
-        Probe probe = new() { AnswersAtOnce = true };
+        FakeProbe probe = new() { AnswersAtOnce = true };
         HealthSettings health = TestSettings.Health with { ProbeInterval = TimeSpan.FromSeconds(1), ProbeTimeout = TimeSpan.FromDays(30) };
         PoolSettings settings = PoolHarness.Settings(
             max: 8, connect: TimeSpan.FromDays(30), idle: Timeout.InfiniteTimeSpan, lifetime: Timeout.InfiniteTimeSpan, health: health);
@@ -426,35 +426,5 @@ public sealed class ProbeTests
         }
 
         return ids;
-    }
-
-    private sealed class Probe
-    {
-        private readonly System.Threading.Channels.Channel<(long Id, TaskCompletionSource Answer)> _running =
-            System.Threading.Channels.Channel.CreateUnbounded<(long Id, TaskCompletionSource Answer)>();
-
-        private int _count;
-
-        public bool AnswersAtOnce { get; init; }
-
-        public int Count => Volatile.Read(ref _count);
-
-        public EndpointHooks Hooks => new()
-        {
-            Probe = async (lease, _) =>
-            {
-                Interlocked.Increment(ref _count);
-                if (!AnswersAtOnce)
-                {
-                    TaskCompletionSource answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
-                    _running.Writer.TryWrite((lease.ConnectionId, answer));
-                    await answer.Task;
-                }
-            },
-        };
-
-        public Task<(long Id, TaskCompletionSource Answer)> NextAsync() => _running.Reader.ReadAsync().AsTask().WaitAsync(PoolHarness.Hang);
-
-        public bool TryNext() => _running.Reader.TryRead(out _);
     }
 }
