@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
+using PooledTcp.Health;
 using PooledTcp.Pooling;
 using PooledTcp.Ports;
 using PooledTcp.Shutdown;
@@ -63,6 +64,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
             Ports = ports,
             Resolve = resolve ?? Dns.GetHostAddressesAsync,
             Lane = new ClosingLane(settings.MaxClosing),
+            PeerWatch = PortAbilities.Detected.PeerCloseEvents ? new PeerCloseWatch() : NoPeerCloseWatch.Instance,
             Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(logger, e)),
         };
         foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
@@ -136,6 +138,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     public void Dispose()
     {
         Close();
+        _services.PeerWatch.Dispose();
         _ = _services.Maintenance.DisposeAsync().AsTask();
     }
 
@@ -143,6 +146,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     public async ValueTask DisposeAsync()
     {
         Close();
+        _services.PeerWatch.Dispose();
         await FinishClosingAsync().ConfigureAwait(false);
         await _services.Maintenance.DisposeAsync().ConfigureAwait(false);
     }

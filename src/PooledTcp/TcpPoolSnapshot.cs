@@ -22,7 +22,7 @@ public sealed record TcpPoolSnapshot
     /// <summary>The limit in force.</summary>
     public required int MaxConnections { get; init; }
 
-    /// <summary>Open connections that nobody holds.</summary>
+    /// <summary>Open connections that nobody holds, one that is being probed included.</summary>
     public required int Idle { get; init; }
 
     /// <summary>Connections on loan, those in a reset hook included.</summary>
@@ -72,6 +72,12 @@ public sealed record TcpPoolSnapshot
 
     /// <summary>Exchanges that <see cref="TcpPool.ExecuteAsync{TState, TResult}(Func{TcpLease, TState, CancellationToken, ValueTask{TResult}}, TState, ExchangeOptions, CancellationToken)"/> ran a second time, on a new connection.</summary>
     public required long Retries { get; init; }
+
+    /// <summary>
+    /// After how long the peer closes idle connections, as learned from when it did; null while nothing is known. Connections
+    /// that have idled almost so long are not lent any more.
+    /// </summary>
+    public required TimeSpan? LearnedIdleLimit { get; init; }
 
     /// <summary>Why the last failed dial failed; null when none did.</summary>
     public required Exception? LastConnectError { get; init; }

@@ -55,6 +55,11 @@ internal static class EndpointBinder
     {
         [nameof(TcpHealthOptions.FailuresToOpen)] = static (o, r) => o.FailuresToOpen = r.Whole(o.FailuresToOpen),
         [nameof(TcpHealthOptions.MaxBackoff)] = static (o, r) => o.MaxBackoff = r.Time(o.MaxBackoff),
+        [nameof(TcpHealthOptions.VerifyAfter)] = static (o, r) => o.VerifyAfter = r.TimeOrNull(o.VerifyAfter),
+        [nameof(TcpHealthOptions.Probe)] = static (o, r) => o.Probe = r.Text(),
+        [nameof(TcpHealthOptions.ProbeReply)] = static (o, r) => o.ProbeReply = r.Text(),
+        [nameof(TcpHealthOptions.ProbeInterval)] = static (o, r) => o.ProbeInterval = r.Time(o.ProbeInterval),
+        [nameof(TcpHealthOptions.ProbeTimeout)] = static (o, r) => o.ProbeTimeout = r.Time(o.ProbeTimeout),
     };
 
     private static readonly Setters<TcpShutdownOptions> Shutdown = new()

@@ -47,6 +47,9 @@ internal sealed record PoolSettings
 
     public required HealthSettings Health { get; init; }
 
+    /// <summary>Idle time from which a rent also asks the kernel whether the peer still answers; null for never.</summary>
+    public TimeSpan? VerifyAfter => Health.VerifyAfter == Timeout.InfiniteTimeSpan ? null : Health.VerifyAfter ?? Socket.KeepAliveTotal;
+
     public required ShutdownSettings Shutdown { get; init; }
 
     public required PortPolicy Ports { get; init; }
@@ -60,6 +63,6 @@ internal sealed record PoolSettings
 internal sealed record SocketSettings(
     bool NoDelay, TimeSpan KeepAliveTime, TimeSpan KeepAliveInterval, int KeepAliveCount, TimeSpan UserTimeout)
 {
-    /// <summary>An idle connection whose last ACK is older than this has a peer that does not answer.</summary>
+    /// <summary>After so long without an ACK keepalive gives an idle peer up: it does not answer.</summary>
     public TimeSpan KeepAliveTotal => KeepAliveTime + (KeepAliveInterval * KeepAliveCount);
 }

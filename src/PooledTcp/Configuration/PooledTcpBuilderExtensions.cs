@@ -49,6 +49,13 @@ public static class PooledTcpBuilderExtensions
         where T : class, ITcpReset =>
         With<ITcpReset, T>(builder, static (hooks, reset) => hooks with { Reset = (lease, token) => reset().ResetAsync(lease, token) });
 
+    /// <summary>Asks idle connections of this endpoint now and then whether the server still answers.</summary>
+    /// <inheritdoc cref="WithHandshake{T}(ITcpEndpointBuilder)"/>
+    public static ITcpEndpointBuilder WithProbe<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] T>(
+        this ITcpEndpointBuilder builder)
+        where T : class, IConnectionProbe =>
+        With<IConnectionProbe, T>(builder, static (hooks, probe) => hooks with { Probe = (lease, token) => probe().ProbeAsync(lease, token) });
+
     /// <summary>Gives connections of this endpoint their farewell, to which the server answers by closing first.</summary>
     /// <inheritdoc cref="WithHandshake{T}(ITcpEndpointBuilder)"/>
     public static ITcpEndpointBuilder WithGoodbye<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] T>(

@@ -67,6 +67,10 @@ internal readonly struct SettingReader(IConfigurationSection section, List<strin
     public TimeSpan TimeOrInfinite(TimeSpan current) =>
         string.Equals(section.Value, "Infinite", StringComparison.OrdinalIgnoreCase) ? Timeout.InfiniteTimeSpan : Time(current);
 
+    /// <summary>A time, Infinite, or nothing at all.</summary>
+    public TimeSpan? TimeOrNull(TimeSpan? current) =>
+        IsValue() && string.IsNullOrEmpty(section.Value) ? null : TimeOrInfinite(current ?? TimeSpan.Zero);
+
     public TimeSpan Time(TimeSpan current)
     {
         var time = Read(current, "a time (hh:mm:ss)", static s => s.Get<TimeSpan>());

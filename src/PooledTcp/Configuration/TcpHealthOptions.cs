@@ -1,6 +1,6 @@
 namespace PooledTcp;
 
-/// <summary>How an endpoint's failing dials are held back. Changes apply at once.</summary>
+/// <summary>How an endpoint's idle connections are checked, and its failing dials held back. Changes apply at once.</summary>
 public sealed class TcpHealthOptions
 {
     /// <summary>
@@ -18,9 +18,58 @@ public sealed class TcpHealthOptions
     /// <value>100 ms to 1 h. Default: 5 s: a server that is back is used again within 5 s.</value>
     public TimeSpan MaxBackoff { get; set; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>
+    /// A connection that has idled so long is checked once more when it is rented: the kernel tells whether the peer still
+    /// acknowledges (TCP_INFO, Linux; under a microsecond). One whose peer does not is aborted, as <c>vanished</c>, and the
+    /// rent takes another.
+    /// </summary>
+    /// <value>
+    /// 100 ms to 1 day, or <see cref="Timeout.InfiniteTimeSpan"/> for never. Null is KeepAlive Time + Interval x Count (35 s):
+    /// before that the age of the last acknowledgement proves nothing. Default: null.
+    /// </value>
+    public TimeSpan? VerifyAfter { get; set; }
+
+    /// <summary>
+    /// A question that idle connections are asked now and then, and that a live server answers at once. It keeps middleboxes
+    /// from forgetting a connection and finds servers that hang, which TCP's own keepalive does not.
+    /// </summary>
+    /// <value>
+    /// <c>redis</c> (PING), <c>memcached</c> (version, text protocol); or <c>raw:</c> and 1 to 1,024 bytes, written as in
+    /// <see cref="TcpShutdownOptions.Goodbye"/>, with <see cref="ProbeReply"/>. Null for none. Default: null.
+    /// </value>
+    public string? Probe { get; set; }
+
+    /// <summary>The answer to a <c>raw:</c> probe, byte for byte. Another answer, a longer one or none closes the connection.</summary>
+    /// <value><c>raw:</c> and 1 to 1,024 bytes. Required with a <c>raw:</c> probe, refused otherwise. Default: null.</value>
+    public string? ProbeReply { get; set; }
+
+    /// <summary>
+    /// A probe from code; it goes before <see cref="Probe"/>. Not bound from configuration, and settled when the endpoint's
+    /// pool is made; with dependency injection <c>WithProbe&lt;T&gt;()</c> overrides it.
+    /// </summary>
+    /// <value>Default: null.</value>
+    public IConnectionProbe? ProbeProvider { get; set; }
+
+    /// <summary>How long a connection idles before it is probed, and then from probe to probe; up to a fifth of it is taken off at random.</summary>
+    /// <value>
+    /// 1 s to 1 day. Default: 30 s, HikariCP's shortest keepaliveTime: with <see cref="TcpEndpointOptions.IdleTimeout"/> at
+    /// 90 s that is two or three probes, which do not prolong the idle time.
+    /// </value>
+    public TimeSpan ProbeInterval { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long an answer may take; then the connection is closed.</summary>
+    /// <value>1 ms to 1 h. Default: 1 s.</value>
+    public TimeSpan ProbeTimeout { get; set; } = TimeSpan.FromSeconds(1);
+
     internal TcpHealthOptions Clone() => new()
     {
         FailuresToOpen = FailuresToOpen,
         MaxBackoff = MaxBackoff,
+        VerifyAfter = VerifyAfter,
+        Probe = Probe,
+        ProbeReply = ProbeReply,
+        ProbeProvider = ProbeProvider,
+        ProbeInterval = ProbeInterval,
+        ProbeTimeout = ProbeTimeout,
     };
 }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using PooledTcp.Configuration;
 using PooledTcp.Ports;
 
@@ -61,6 +62,8 @@ internal sealed partial class ConnectedSocket
 
     public PortAccount? PortAccount { get; }
 
+    public SafeHandle Handle => _socket.SafeHandle;
+
     public bool IsClosed => Volatile.Read(ref _closed) != 0;
 
     /// <summary>Bytes, a FIN or an RST are waiting. The one right test for "still clean" when false (tcp-facts section 4).</summary>
@@ -88,6 +91,19 @@ internal sealed partial class ConnectedSocket
         }
     }
 
+    /// <summary>Retransmits, or no ACK for longer than <paramref name="after"/>. False where the kernel cannot be asked.</summary>
+    public bool HasVanished(TimeSpan after)
+    {
+        try
+        {
+            return _hasTcpInfo && TcpInfo.Read(_socket, after).Vanished;
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return false;
+        }
+    }
+
     public void Tune(SocketSettings settings) => SocketTuning.Apply(_socket, settings);
 
     public ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
@@ -109,6 +125,9 @@ internal sealed partial class ConnectedSocket
         {
             SocketError.Success => received > 0 ? IdleVerdict.UnreadBytes : IdleVerdict.PeerClosed,
             SocketError.WouldBlock => IdleVerdict.Clean,
+
+            // What keepalive and the user timeout end in; an ICMP answer on the way says more than that nobody answered.
+            SocketError.TimedOut or SocketError.HostUnreachable or SocketError.NetworkUnreachable => IdleVerdict.Vanished,
             _ => IdleVerdict.Faulted,
         };
     }

@@ -11,6 +11,7 @@ internal sealed record EndpointHooks
     {
         Handshake = options.Handshake is { } handshake ? handshake.HandshakeAsync : null,
         Reset = options.Reset is { } reset ? reset.ResetAsync : null,
+        Probe = options.Health.ProbeProvider is { } probe ? probe.ProbeAsync : null,
         Goodbye = options.Shutdown.GoodbyeProvider is { } goodbye ? goodbye.GetFarewell : null,
         Connect = options.ConnectCallback,
     };
@@ -20,6 +21,7 @@ internal sealed record EndpointHooks
     {
         Handshake = Handshake ?? others.Handshake,
         Reset = Reset ?? others.Reset,
+        Probe = Probe ?? others.Probe,
         Goodbye = Goodbye ?? others.Goodbye,
         Connect = Connect ?? others.Connect,
     };
@@ -29,6 +31,9 @@ internal sealed record EndpointHooks
 
     /// <summary>Runs before a connection goes idle; if it throws, the connection closes.</summary>
     public Func<TcpLease, CancellationToken, ValueTask>? Reset { get; init; }
+
+    /// <summary>Runs on a connection that idles; if it throws, the connection closes. It goes before the configured one.</summary>
+    public Func<TcpLease, CancellationToken, ValueTask>? Probe { get; init; }
 
     /// <summary>
     /// The farewell of a connection with that Session, empty for none; it goes before the configured one. User code: it may throw.

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using PooledTcp.Ports;
 
 namespace PooledTcp.Connections;
@@ -18,6 +19,10 @@ internal sealed class SocketTransport : Transport
     public override bool PeerClosed => _socket.PeerClosed;
 
     public override PortAccount? PortAccount => _socket.PortAccount;
+
+    public override SafeHandle? Handle => _socket.Handle;
+
+    public override bool HasVanished(TimeSpan after) => _socket.HasVanished(after);
 
     public override ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
         _socket.ReceiveAsync(buffer, cancellationToken);

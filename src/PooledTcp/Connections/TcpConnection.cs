@@ -14,6 +14,7 @@ internal sealed partial class TcpConnection
     private ILeaseOwner _owner;
     private long _word;
     private int _interruptReason = -1;
+    private volatile bool _peerHasClosed;
 
     public TcpConnection(long id, string poolName, Transport transport, ILeaseOwner owner, int generation, double lifetimeFactor, PoolClock clock)
     {
@@ -74,6 +75,34 @@ internal sealed partial class TcpConnection
     /// It is what lets every other rent do without one.
     /// </summary>
     public volatile bool ExpiresSoon;
+
+    /// <summary>
+    /// The kernel has the peer's FIN or RST. Set once, by whoever saw it first, and never taken back: an idle connection then
+    /// closes at once, one on its way to somebody is not lent, and one on loan closes at its return.
+    /// </summary>
+    public bool PeerHasClosed => _peerHasClosed;
+
+    /// <summary>An event will tell of the peer's close. False: the sweep has to look.</summary>
+    public volatile bool IsWatched;
+
+    /// <summary>
+    /// A full fence: the word is read after others can see the flag. A rent takes the word and then reads the flag, a return
+    /// publishes the word and then reads the flag; so whoever comes second sees the first.
+    /// </summary>
+    public void MarkPeerClosed()
+    {
+        _peerHasClosed = true;
+        Interlocked.MemoryBarrier();
+    }
+
+    /// <summary>On the pool's clock: the end of the last probe. Written and read as <see cref="IdleSince"/> is.</summary>
+    public TimeSpan ProbedAt { get; set; }
+
+    /// <summary>The last time the peer was heard of, as far as the pool knows: by a lease or by a probe.</summary>
+    public TimeSpan QuietSince => ProbedAt > IdleSince ? ProbedAt : IdleSince;
+
+    /// <summary>Multiplied with the time between two probes; 0 until it is drawn. The pool's probing alone uses it.</summary>
+    public double ProbeFactor { get; set; }
 
     /// <summary>Set under the pool's gate once the connection is closed and only a link in the idle stack is left of it.</summary>
     public bool IsBuried { get; set; }

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using PooledTcp.Configuration;
 using PooledTcp.Ports;
 
@@ -42,6 +43,10 @@ internal sealed class TlsTransport : Transport
     public override bool PeerClosed => _socket.PeerClosed;
 
     public override PortAccount? PortAccount => _socket.PortAccount;
+
+    public override SafeHandle? Handle => _socket.Handle;
+
+    public override bool HasVanished(TimeSpan after) => _socket.HasVanished(after);
 
     /// <summary>Runs the client's handshake. On failure or cancellation the socket is closed.</summary>
     public static async ValueTask<TlsTransport> AuthenticateAsync(

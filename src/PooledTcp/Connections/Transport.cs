@@ -1,4 +1,5 @@
 using System.Net;
+using System.Runtime.InteropServices;
 using PooledTcp.Ports;
 
 namespace PooledTcp.Connections;
@@ -40,6 +41,15 @@ internal abstract class Transport
     /// <summary>This connection's page in the port ledger; null when it has no port (a unix socket), or none that is known.</summary>
     public virtual PortAccount? PortAccount => null;
 
+    /// <summary>The socket's descriptor, for the peer-close watch; null when there is none to watch.</summary>
+    public virtual SafeHandle? Handle => null;
+
+    /// <summary>
+    /// True when the kernel waits for the peer in vain: retransmits are running, or the last ACK is older than
+    /// <paramref name="after"/>. Costs a system call; false where nobody can tell (unix sockets, other systems than Linux).
+    /// </summary>
+    public virtual bool HasVanished(TimeSpan after) => false;
+
     /// <summary>True on TLS: close_notify is a farewell that every server understands.</summary>
     public abstract bool HasCloseNotify { get; }
 
@@ -76,4 +86,7 @@ internal enum IdleVerdict
 
     /// <summary>The peer sent RST, or the TLS layer failed.</summary>
     Faulted,
+
+    /// <summary>The kernel gave the peer up: keepalive or the user timeout ended, or the route is gone.</summary>
+    Vanished,
 }

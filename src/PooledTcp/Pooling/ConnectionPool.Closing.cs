@@ -59,6 +59,7 @@ internal sealed partial class ConnectionPool
     private CloseRun TakeOut(TcpConnection connection, CloseReason reason)
     {
         connection.MarkClosed();
+        Services.PeerWatch.Forget(connection);
         _open--;
         _closing++;
         if (connection.Target is { } target)
@@ -122,6 +123,11 @@ internal sealed partial class ConnectionPool
         }
 
         Launch(dials);
+        if (run.Reason == CloseReason.PeerIdleLimit)
+        {
+            NoteLimitEnd(connection, outcome.PeerFirst);
+        }
+
         if (_settings.MinIdleConnections > 0)
         {
             Services.Maintenance.Request(this);
@@ -157,6 +163,7 @@ internal sealed partial class ConnectionPool
                 Lane = Services.Lane,
                 Time = Services.Clock.Time,
                 VanishedAfter = connection.VanishedAfter,
+                PeerCloseTimeout = reason == CloseReason.PeerIdleLimit ? LearnedCloseTimeout(connection) : settings.Shutdown.ServerCloseTimeout,
                 PortsExhausted = _portsExhausted is not null,
                 HasWaiters = _waiters.Count > 0,
             },

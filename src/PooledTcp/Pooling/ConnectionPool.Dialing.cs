@@ -48,6 +48,7 @@ internal sealed partial class ConnectionPool
         Dial? dials;
         List<WarmUp>? warm;
         bool unwanted;
+        Watch(connection);
         TimeSpan now = Services.Clock.Read();
         BreakerChange breaker;
         lock (_gate)

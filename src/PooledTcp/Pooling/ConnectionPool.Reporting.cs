@@ -49,6 +49,7 @@ internal sealed partial class ConnectionPool
                 LastConnectErrorAge = _lastConnectError is null ? null : now - _lastConnectErrorAt,
                 BreakerState = _routes.State,
                 Addresses = DescribeAddresses(),
+                LearnedIdleLimit = _peerIdleLimit.Limit,
             };
         }
     }

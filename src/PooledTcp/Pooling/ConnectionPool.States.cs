@@ -36,6 +36,7 @@ internal sealed partial class ConnectionPool
         {
             _generationReason = reason;
             _generation++;
+            _peerIdleLimit.Forget();
             Interlocked.MemoryBarrier();
             dials = [.. _dials];
         }

@@ -46,6 +46,7 @@ internal sealed partial class ConnectionPool
             _nextSweep = now + interval;
             Services.Ports.Watch.Sweep();
             Sweep(now, interval);
+            StartProbes(now);
             if (IsAdHoc)
             {
                 // It goes when two sweeps in a row found it empty: a key in use would have shown in between.
@@ -65,8 +66,11 @@ internal sealed partial class ConnectionPool
         return retired || IsAtRest() ? null : lookup < _nextSweep ? lookup : _nextSweep;
     }
 
-    /// <summary>How often this pool is swept: a twentieth of its shortest timeout, from 20 ms to 5 s.</summary>
-    private static TimeSpan SweepInterval(PoolSettings settings)
+    /// <summary>
+    /// How often this pool is swept: a twentieth of its shortest timeout, from 20 ms to 5 s, and often enough to mark every
+    /// connection before its idle time makes a rent look twice.
+    /// </summary>
+    private TimeSpan SweepInterval(PoolSettings settings)
     {
         TimeSpan shortest = LongestSweep * SweepsPerTimeout;
         foreach (TimeSpan timeout in (ReadOnlySpan<TimeSpan>)[settings.IdleTimeout, settings.Lifetime])
@@ -78,6 +82,13 @@ internal sealed partial class ConnectionPool
         }
 
         TimeSpan interval = shortest / SweepsPerTimeout;
+        interval = settings.VerifyAfter is { } verify && verify < interval ? verify : interval;
+        if (FindProbe(settings) is not null && settings.Health.ProbeInterval / SweepsPerProbe < interval)
+        {
+            interval = settings.Health.ProbeInterval / SweepsPerProbe;
+        }
+
+        interval = _peerIdleLimit.LookEvery < interval ? _peerIdleLimit.LookEvery : interval;
         return interval < ShortestSweep ? ShortestSweep : interval;
     }
 
@@ -103,7 +114,9 @@ internal sealed partial class ConnectionPool
 
     private void Sweep(TimeSpan now, TimeSpan interval)
     {
+        LookAtUnwatched();
         List<(TcpConnection Connection, CloseReason Reason)> evicted = [];
+        List<TcpConnection> closedByPeer = [];
         lock (_gate)
         {
             if (_settings.MinIdleConnections == 0)
@@ -134,8 +147,11 @@ internal sealed partial class ConnectionPool
             if (_hasDeadLinks)
             {
                 RemoveDeadLinks();
+                EvictClosedByPeer(closedByPeer);
             }
         }
+
+        closedByPeer.ForEach(RemoveClosedByPeer);
 
         // A return that came while the stack was detached, or a rent that found it so.
         ServeFromIdle();
@@ -161,7 +177,7 @@ internal sealed partial class ConnectionPool
         // Two intervals ahead: a sweep that comes late must not let a connection be lent past its end.
         TimeSpan horizon = now + (2 * interval);
         connection.ExpiresSoon = LifetimeEnd(connection, settings) <= horizon
-            || (connection.IsIdle && IdleEnd(connection, settings) <= horizon);
+            || (connection.IsIdleOrProbed && IdleLookAt(connection, settings) <= horizon);
     }
 
     /// <summary>Under the gate: new settings may have moved every end, so until the next sweep each rent looks at the clock.</summary>
@@ -188,6 +204,7 @@ internal sealed partial class ConnectionPool
         return connection.Uses >= settings.MaxUses ? CloseReason.MaxUses
             : now >= LifetimeEnd(connection, settings) ? CloseReason.MaxLifetime
             : now >= IdleEnd(connection, settings) ? CloseReason.IdleTimeout
+            : now - connection.QuietSince >= _peerIdleLimit.LendFor ? CloseReason.PeerIdleLimit
             : null;
     }
 
@@ -219,7 +236,7 @@ internal sealed partial class ConnectionPool
         int idle = 0;
         foreach (TcpConnection? connection in _table.Items)
         {
-            if (orOnTheWay ? connection is { IsIdleOrPooled: true } : connection is { IsIdle: true })
+            if (connection is { IsIdleOrProbed: true } || (orOnTheWay && connection is { IsIdleOrPooled: true }))
             {
                 idle++;
             }

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
+using PooledTcp.Health;
 using PooledTcp.Shutdown;
 using PooledTcp.Telemetry;
 
@@ -29,7 +30,7 @@ namespace PooledTcp.Pooling;
 /// </para>
 /// </remarks>
 [SuppressMessage("Design", "CA1001", Justification = "_closed has no timer and no handle: nothing of it needs disposing.")]
-internal sealed partial class ConnectionPool : ILeaseOwner
+internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
 {
     private readonly Lock _gate = new();
     private readonly ConnectionTable _table = new();
@@ -154,6 +155,11 @@ internal sealed partial class ConnectionPool : ILeaseOwner
         {
             fault = outdated;
         }
+        else if (connection.PeerHasClosed)
+        {
+            // The watcher lost the race for the word, or the connection was on its way in or out of the stack.
+            fault = CloseReason.PeerClosed;
+        }
         else if (connection.Uses >= _settings.MaxUses)
         {
             // It went idle under a higher limit.
@@ -161,17 +167,17 @@ internal sealed partial class ConnectionPool : ILeaseOwner
         }
         else if (connection.ExpiresSoon)
         {
-            fault = FindExpiry(connection, Services.Clock.Read(), wasIdle: true);
+            fault = FindFaultByTheClock(connection, Services.Clock.Read());
         }
 
-        fault ??= connection.Transport.CheckIdle() switch
-        {
-            IdleVerdict.Clean => null,
-            IdleVerdict.PeerClosed => CloseReason.PeerClosed,
-            _ => CloseReason.HealthCheckFailed,
-        };
+        fault ??= Judge(connection.Transport.CheckIdle());
         if (fault is { } reason)
         {
+            if (reason == CloseReason.PeerClosed)
+            {
+                NoteIdleClose(connection);
+            }
+
             Remove(connection, reason);
             return false;
         }
@@ -191,6 +197,11 @@ internal sealed partial class ConnectionPool : ILeaseOwner
         if (FindOutdated(connection) is { } outdated)
         {
             return outdated;
+        }
+
+        if (connection.PeerHasClosed)
+        {
+            return CloseReason.PeerClosed;
         }
 
         if (connection.Uses >= settings.MaxUses)
@@ -331,16 +342,23 @@ internal sealed partial class ConnectionPool : ILeaseOwner
     }
 
     /// <summary>
-    /// Clear, a change of settings and a name that has moved go round the idle connections once; one that was published a
-    /// moment too late for that is looked at here, after its publication. Only that publication may be taken back: a later
-    /// one is on its way into the stack in another thread's hands, and closing it would give away the number that is about
-    /// to be linked.
+    /// Clear, a change of settings and a name that has moved go round the idle connections once, and the word of a peer's
+    /// close comes once; a connection that was published a moment too late for that is looked at here, after its
+    /// publication. Only that publication may be taken back: a later one is on its way
+    /// into the stack in another thread's hands, and closing it would give away the number that is about to be linked.
     /// </summary>
     private void RemoveIfOutdated(TcpConnection connection, long version)
     {
-        if (FindOutdated(connection) is { } reason && connection.TryTakeBack(version))
+        if (FindOutdated(connection) is { } reason)
         {
-            Remove(connection, reason);
+            if (connection.TryTakeBack(version))
+            {
+                Remove(connection, reason);
+            }
+        }
+        else if (connection.PeerHasClosed && connection.TryTakeBack(version))
+        {
+            RemoveClosedByPeer(connection);
         }
     }
 

@@ -80,7 +80,7 @@ internal sealed class IdleStack(ConnectionTable table)
             TcpConnection connection = table.At(number - 1)!;
             number = connection.NextIdle;
             connection.Linked = false;
-            if (connection.IsIdle)
+            if (connection.IsIdleOrProbed)
             {
                 alive.Push(connection);
             }

@@ -37,8 +37,8 @@ internal sealed class IdleStore
 
         while ((connection = _stack.Pop()) is not null)
         {
-            // One that cannot be taken was closed while it lay here.
-            if (connection.TryTake())
+            // One that cannot be taken was closed while it lay here; or it is being probed, and the probe then pushes it.
+            if (connection.TryTake() || (!connection.NotePopped() && connection.TryTake()))
             {
                 Settle(connection);
                 return connection;

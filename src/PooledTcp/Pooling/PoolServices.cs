@@ -2,6 +2,7 @@ using System.Net;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.ObjectPool;
 using PooledTcp.Connections;
+using PooledTcp.Health;
 using PooledTcp.Ports;
 using PooledTcp.Shutdown;
 
@@ -24,6 +25,9 @@ internal sealed class PoolServices
     public required LocalPorts Ports { get; init; }
 
     public required ClosingLane Lane { get; init; }
+
+    /// <summary>Without one, the sweep looks.</summary>
+    public IPeerCloseWatch PeerWatch { get; init; } = NoPeerCloseWatch.Instance;
 
     /// <summary>Where closes run: the thread pool; the tests run them on the spot.</summary>
     public Action<IThreadPoolWorkItem> Schedule { get; init; } = static work => ThreadPool.UnsafeQueueUserWorkItem(work, preferLocal: false);

@@ -40,6 +40,9 @@ internal sealed record PortAbilities
     /// </summary>
     public bool TcpOptions { get; init; }
 
+    /// <summary>epoll's EPOLLRDHUP: a peer's close is told when it happens. Without it the sweep looks for closes.</summary>
+    public bool PeerCloseEvents { get; init; }
+
     /// <summary>One sentence per missing ability and what follows from it.</summary>
     public IReadOnlyList<string> Explain()
     {
@@ -72,6 +75,7 @@ internal sealed record PortAbilities
             LocalPortRange = OperatingSystem.IsLinux() && Try(PortSocketOptions.ClearPortRange),
             BindAddressNoPort = OperatingSystem.IsLinux() && Try(PortSocketOptions.SetBindAddressNoPort),
             TcpOptions = OperatingSystem.IsLinux(),
+            PeerCloseEvents = OperatingSystem.IsLinux(),
             SockDiag = answer.IsOk,
             SockDiagAnswer = answer,
             ActiveConnections = true,

@@ -19,6 +19,9 @@ internal sealed record CloseContext
     /// <summary>Keepalive would have had an ACK within this time.</summary>
     public required TimeSpan VanishedAfter { get; init; }
 
+    /// <summary>How long to wait for a peer that is to close by itself.</summary>
+    public required TimeSpan PeerCloseTimeout { get; init; }
+
     public required bool PortsExhausted { get; init; }
 
     public required bool HasWaiters { get; init; }

@@ -6,17 +6,25 @@ internal enum CloseReason
     /// <summary>Idle for <c>IdleTimeout</c>.</summary>
     IdleTimeout,
 
+    /// <summary>
+    /// Idle for almost as long as the peer lets connections idle, by what was learned of it: the peer is left to close it.
+    /// </summary>
+    PeerIdleLimit,
+
     /// <summary>Reached <c>Lifetime</c> (less its jitter).</summary>
     MaxLifetime,
 
     /// <summary>Reached <c>MaxUses</c>.</summary>
     MaxUses,
 
-    /// <summary>The check at rent found unread bytes or a broken connection, or the reset hook failed.</summary>
+    /// <summary>The check at rent found unread bytes or a broken connection, or the reset hook or a probe failed.</summary>
     HealthCheckFailed,
 
     /// <summary>The peer closed first.</summary>
     PeerClosed,
+
+    /// <summary>The peer does not answer: the kernel retransmits, misses its ACKs, or has given it up.</summary>
+    Vanished,
 
     /// <summary>An operation on the lease failed or was cancelled half-way.</summary>
     Faulted,

@@ -171,7 +171,9 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
                 : ConnectionState.Established,
             HasUnread = socket.HasUnread,
             HasUnsent = socket.HasUnsent,
-            Vanished = socket.Vanished,
+
+            // Found so at rent: an ACK that came since does not make it a connection to be polite to.
+            Vanished = socket.Vanished || reason == CloseReason.Vanished,
             GoodbyeKnown = !_farewell.IsEmpty || connection.Transport.HasCloseNotify,
             TokenAvailable = context.Tokens.IsAvailable,
             PortsExhausted = context.PortsExhausted,
@@ -197,7 +199,7 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
             try
             {
                 return await WithinAsync(
-                    context.Settings.ServerCloseTimeout,
+                    context.PeerCloseTimeout,
                     token => CloseMoves.AwaitPeerAsync(_socket, CloseMethod.Passive, _limit, token)).ConfigureAwait(false);
             }
             finally
@@ -310,7 +312,7 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
                     : await GracefulAsync().ConfigureAwait(false);
 
             case CloseMethod.Dispose:
-                return CloseMoves.Dispose(_socket, peerFirst: _plan.First == CloseMethod.Dispose && !_socket.IsUnix);
+                return CloseMoves.Dispose(_socket, peerFirst: _plan.First == CloseMethod.Dispose && !_socket.IsUnix && reason != CloseReason.Vanished);
 
             default:
                 // AwaitPeer, which had its turn outside the lane, or the end of the chain.

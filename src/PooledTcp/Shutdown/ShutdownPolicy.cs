@@ -68,6 +68,11 @@ internal static class ShutdownPolicy
             return WithoutTimeWait(facts, "ports are exhausted and somebody waits: the port is free in one round trip");
         }
 
+        if (facts.Reason == CloseReason.PeerIdleLimit)
+        {
+            return Then(CloseMethod.AwaitPeer, WithoutTimeWait(facts, ""), "the peer is about to close it as idle: its TIME-WAIT, without a word from us");
+        }
+
         if (facts.HasUnsent && !facts.HasUnread)
         {
             return facts.TokenAvailable

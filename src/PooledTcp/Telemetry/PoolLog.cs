@@ -25,6 +25,9 @@ internal static partial class PoolLog
     [LoggerMessage(4, LogLevel.Warning, "Pool {Pool}: the reset hook failed on connection {ConnectionId}; it is closed.", EventName = "pooled_tcp.connection.reset_failed")]
     public static partial void ResetFailed(ILogger logger, Exception exception, string pool, long connectionId);
 
+    [LoggerMessage(8, LogLevel.Warning, "Pool {Pool}: the probe of connection {ConnectionId} failed; it is closed.", EventName = "pooled_tcp.connection.probe_failed")]
+    public static partial void ProbeFailed(ILogger logger, Exception exception, string pool, long connectionId);
+
     [LoggerMessage(20, LogLevel.Warning, "Pool {Pool}: the breaker is open after {Failures} failed dials in a row; rents that need a dial fail at once.", EventName = "pooled_tcp.breaker.opened")]
     public static partial void BreakerOpened(ILogger logger, string pool, int failures);
 

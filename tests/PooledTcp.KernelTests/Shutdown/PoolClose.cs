@@ -64,6 +64,7 @@ internal sealed class PoolClose
             Lane = new ClosingLane(1),
             Time = TimeProvider.System,
             VanishedAfter = VanishedAfter,
+            PeerCloseTimeout = TimeSpan.FromSeconds(75),
             PortsExhausted = PortIsWanted,
             HasWaiters = PortIsWanted,
         };

@@ -50,6 +50,12 @@ public class OptionsBindingTests
         Assert.Equal(TimeSpan.FromSeconds(30), options.DnsRefreshInterval);
         Assert.Equal(5, options.Health.FailuresToOpen);
         Assert.Equal(TimeSpan.FromSeconds(5), options.Health.MaxBackoff);
+        Assert.Null(options.Health.VerifyAfter);
+        Assert.Null(options.Health.Probe);
+        Assert.Null(options.Health.ProbeReply);
+        Assert.Null(options.Health.ProbeProvider);
+        Assert.Equal(TimeSpan.FromSeconds(30), options.Health.ProbeInterval);
+        Assert.Equal(TimeSpan.FromSeconds(1), options.Health.ProbeTimeout);
         Assert.Equal(TimeSpan.FromSeconds(2), options.Shutdown.DrainTimeout);
         Assert.True(options.Shutdown.AllowQuietClose);
         Assert.False(options.Shutdown.AllowAbort);
@@ -90,6 +96,11 @@ public class OptionsBindingTests
             "Endpoints:cache:DnsRefreshInterval=infinite",
             "Endpoints:cache:Health:FailuresToOpen=3",
             "Endpoints:cache:Health:MaxBackoff=00:00:01",
+            "Endpoints:cache:Health:VerifyAfter=00:00:02",
+            @"Endpoints:cache:Health:Probe=raw:HELO\r\n",
+            @"Endpoints:cache:Health:ProbeReply=raw:OK\x21",
+            "Endpoints:cache:Health:ProbeInterval=00:00:03",
+            "Endpoints:cache:Health:ProbeTimeout=00:00:00.25",
             "Endpoints:cache:Shutdown:ClosesFirst=server",
             "Endpoints:cache:Shutdown:Goodbye=Redis",
             "Endpoints:cache:Shutdown:GoodbyeTimeout=00:00:03",
@@ -127,7 +138,15 @@ public class OptionsBindingTests
                     ApplicationProtocols = "h2,resp",
                     RevocationMode = System.Security.Cryptography.X509Certificates.X509RevocationMode.Online,
                 },
-                Health = new HealthSettings { FailuresToOpen = 3, MaxBackoff = TimeSpan.FromSeconds(1) },
+                Health = new HealthSettings
+                {
+                    FailuresToOpen = 3,
+                    MaxBackoff = TimeSpan.FromSeconds(1),
+                    VerifyAfter = TimeSpan.FromSeconds(2),
+                    Probe = new ProbeScript(new GoodbyeBytes("HELO\r\n"u8.ToArray()), new GoodbyeBytes("OK!"u8.ToArray()), default),
+                    ProbeInterval = TimeSpan.FromSeconds(3),
+                    ProbeTimeout = TimeSpan.FromSeconds(0.25),
+                },
                 Shutdown = new ShutdownSettings
                 {
                     ClosesFirst = ClosesFirst.Server,
@@ -155,8 +174,8 @@ public class OptionsBindingTests
         // Code only, and said so in their documentation.
         string[] codeOnly =
             [
-                "Tls:ClientCertificates", "Tls:RemoteCertificateValidationCallback", "Shutdown:GoodbyeProvider", "Handshake", "Reset",
-                "ConnectCallback",
+                "Tls:ClientCertificates", "Tls:RemoteCertificateValidationCallback", "Shutdown:GoodbyeProvider", "Health:ProbeProvider", "Handshake",
+                "Reset", "ConnectCallback",
             ];
 
         var settings = Settings(typeof(TcpEndpointOptions), "").Except(codeOnly);
@@ -311,7 +330,8 @@ public class OptionsBindingTests
             ClosesFirst => ClosesFirst.Client,
             _ when type == typeof(string) => "another",
             _ when type == typeof(int?) => 77,
-            _ when type == typeof(ITcpHandshake) || type == typeof(ITcpReset) || type == typeof(IGoodbye) => new Hook(),
+            _ when type == typeof(TimeSpan?) => TimeSpan.FromSeconds(77),
+            _ when type == typeof(ITcpHandshake) || type == typeof(ITcpReset) || type == typeof(IGoodbye) || type == typeof(IConnectionProbe) => new Hook(),
             _ when type == typeof(Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>) =>
                 new Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>(
                     static (_, _) => ValueTask.FromException<Socket>(new NotSupportedException())),
@@ -396,12 +416,14 @@ public class OptionsBindingTests
             Assert.Throws<ArgumentException>(() => Bound.Settings().GetEndpoint("cash")).Message);
     }
 
-    private sealed class Hook : ITcpHandshake, ITcpReset, IGoodbye
+    private sealed class Hook : ITcpHandshake, ITcpReset, IGoodbye, IConnectionProbe
     {
         public ReadOnlyMemory<byte> GetFarewell(object? session) => default;
 
         public ValueTask<object?> HandshakeAsync(TcpLease connection, CancellationToken cancellationToken) => default;
 
         public ValueTask ResetAsync(TcpLease connection, CancellationToken cancellationToken) => default;
+
+        public ValueTask ProbeAsync(TcpLease connection, CancellationToken cancellationToken) => default;
     }
 }

@@ -22,7 +22,13 @@ internal static class TestSettings
         AllowAbort = false,
     };
 
-    public static readonly HealthSettings Health = new() { FailuresToOpen = 5, MaxBackoff = TimeSpan.FromSeconds(5) };
+    public static readonly HealthSettings Health = new()
+    {
+        FailuresToOpen = 5,
+        MaxBackoff = TimeSpan.FromSeconds(5),
+        ProbeInterval = TimeSpan.FromSeconds(30),
+        ProbeTimeout = TimeSpan.FromSeconds(1),
+    };
 
     /// <summary>The ports of this machine, with what it can do about them.</summary>
     public static readonly LocalPorts Ports = new(TimeProvider.System);

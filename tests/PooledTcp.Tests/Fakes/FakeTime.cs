@@ -47,12 +47,13 @@ internal sealed class FakeTime : FakeTimeProvider
         return timer;
     }
 
-    private void Arm(TrackedTimer timer, bool armed)
+    private void Disarm(TrackedTimer timer)
     {
         Interlocked.Increment(ref _changes);
         lock (_armed)
         {
-            _ = armed ? _armed.Add(timer) : _armed.Remove(timer);
+            timer.Fires++;
+            _armed.Remove(timer);
         }
     }
 
@@ -60,13 +61,16 @@ internal sealed class FakeTime : FakeTimeProvider
     {
         private bool _periodic;
 
+        /// <summary>How often it fired or was disarmed. Under the lock of the armed ones.</summary>
+        public int Fires { get; set; }
+
         public ITimer Inner { get; set; } = null!;
 
         public void Fire()
         {
             if (!_periodic)
             {
-                owner.Arm(this, armed: false);
+                owner.Disarm(this);
             }
 
             callback(state);
@@ -75,13 +79,37 @@ internal sealed class FakeTime : FakeTimeProvider
         public bool Change(TimeSpan dueTime, TimeSpan period)
         {
             _periodic = period != Timeout.InfiniteTimeSpan;
-            owner.Arm(this, dueTime != Timeout.InfiniteTimeSpan);
-            return Inner.Change(dueTime, period);
+            if (dueTime == Timeout.InfiniteTimeSpan)
+            {
+                owner.Disarm(this);
+                return Inner.Change(dueTime, period);
+            }
+
+            int fires;
+            lock (owner._armed)
+            {
+                fires = Fires;
+            }
+
+            bool changed = Inner.Change(dueTime, period);
+
+            // Not before: a test that waits for the timer and then advances the clock would come before its start. Unless
+            // it has fired meanwhile.
+            lock (owner._armed)
+            {
+                if (Fires == fires)
+                {
+                    owner._armed.Add(this);
+                }
+            }
+
+            Interlocked.Increment(ref owner._changes);
+            return changed;
         }
 
         public void Dispose()
         {
-            owner.Arm(this, armed: false);
+            owner.Disarm(this);
             Inner.Dispose();
         }
 

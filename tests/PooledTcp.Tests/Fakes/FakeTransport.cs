@@ -21,6 +21,7 @@ internal sealed partial class FakeTransport : Transport
     private bool _endOfStream;
     private int _checks;
     private int _parks;
+    private int _vanishedChecks;
 
     public override EndPoint? LocalEndPoint => new IPEndPoint(IPAddress.Loopback, 40_000);
 
@@ -31,6 +32,14 @@ internal sealed partial class FakeTransport : Transport
     public override bool NeedsParking => MustPark;
 
     public bool PeerHasClosed { get; set; }
+
+    /// <summary>The peer's FIN is here: for the kernel's state, and for a look at what is readable.</summary>
+    public void PeerClosesNow()
+    {
+        PeerHasClosed = true;
+        Verdict = IdleVerdict.PeerClosed;
+        Facts = Facts with { State = TcpSocketState.CloseWait };
+    }
 
     public bool MustPark { get; set; }
 
@@ -134,6 +143,18 @@ internal sealed partial class FakeTransport : Transport
         OnCheckIdle?.Invoke();
         return Verdict;
     }
+
+    public override bool HasVanished(TimeSpan after)
+    {
+        Interlocked.Increment(ref _vanishedChecks);
+        return HasNoAnswer;
+    }
+
+    /// <summary>The kernel waits for the peer in vain.</summary>
+    public bool HasNoAnswer { get; set; }
+
+    /// <summary>How often the pool asked for that.</summary>
+    public int VanishedChecks => Volatile.Read(ref _vanishedChecks);
 
     public override void Close()
     {

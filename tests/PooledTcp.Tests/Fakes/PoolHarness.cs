@@ -38,6 +38,7 @@ internal sealed class PoolHarness : IAsyncDisposable
             Resolve = resolver is null ? static (host, _) => throw new InvalidOperationException($"{host} was looked up") : resolver.ResolveAsync,
             Ports = new LocalPorts(Time, PortAbilities.None),
             Lane = new ClosingLane(256),
+            PeerWatch = PeerWatch,
 
             // On the spot: what a test closes is closed when the call returns.
             Schedule = work =>
@@ -56,6 +57,8 @@ internal sealed class PoolHarness : IAsyncDisposable
     /// <summary>Runs before each close.</summary>
     public Action? OnSchedule { get; set; }
 
+    public FakePeerWatch PeerWatch { get; } = new();
+
     public FakeConnector Connector { get; } = new();
 
     public PoolServices Services { get; }
@@ -72,7 +75,8 @@ internal sealed class PoolHarness : IAsyncDisposable
 
     public static PoolSettings Settings(
         int max = 4, int connecting = 4, int waiters = 1000, int minIdle = 0, double jitter = 0, bool oneWay = false,
-        int maxUses = int.MaxValue, int failuresToOpen = 5, TimeSpan? rent = null, TimeSpan? connect = null, TimeSpan? idle = null, TimeSpan? lifetime = null) =>
+        int maxUses = int.MaxValue, int failuresToOpen = 5, TimeSpan? rent = null, TimeSpan? connect = null, TimeSpan? idle = null, TimeSpan? lifetime = null,
+        HealthSettings? health = null) =>
         TestSettings.For("10.0.0.1", 7000) with
         {
             MaxConnections = max,
@@ -82,11 +86,11 @@ internal sealed class PoolHarness : IAsyncDisposable
             LifetimeJitter = jitter,
             AllowOneWay = oneWay,
             MaxUses = maxUses,
-            Health = TestSettings.Health with { FailuresToOpen = failuresToOpen },
             RentTimeout = rent ?? TimeSpan.FromSeconds(5),
             ConnectTimeout = connect ?? TimeSpan.FromSeconds(3),
             IdleTimeout = idle ?? TimeSpan.FromSeconds(90),
             Lifetime = lifetime ?? TimeSpan.FromMinutes(30),
+            Health = health ?? TestSettings.Health with { FailuresToOpen = failuresToOpen },
         };
 
     /// <summary>A pool whose dials succeed by themselves.</summary>

@@ -1,5 +1,6 @@
 using PooledTcp.Configuration;
 using PooledTcp.Health;
+using PooledTcp.Tests.Connections;
 using Xunit;
 
 namespace PooledTcp.Tests.Health;
@@ -10,7 +11,7 @@ public sealed class BreakerTests
     private static readonly TimeSpan Tick = TimeSpan.FromTicks(1);
 
     private readonly Breaker _breaker;
-    private HealthSettings _settings = new() { FailuresToOpen = 3, MaxBackoff = TimeSpan.FromSeconds(5) };
+    private HealthSettings _settings = TestSettings.Health with { FailuresToOpen = 3, MaxBackoff = TimeSpan.FromSeconds(5) };
     private double _random;
     private TimeSpan _now = TimeSpan.FromHours(1);
 

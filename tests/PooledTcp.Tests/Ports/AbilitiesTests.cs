@@ -27,6 +27,7 @@ public sealed class AbilitiesTests
             {
                 Assert.Equal(OperatingSystem.IsLinux(), connected.QuietSupported);
                 Assert.Equal(OperatingSystem.IsLinux(), PortAbilities.Detected.TcpOptions);
+                Assert.Equal(OperatingSystem.IsLinux(), PortAbilities.Detected.PeerCloseEvents);
             }
         }
     }
@@ -35,7 +36,7 @@ public sealed class AbilitiesTests
     public void None_is_none()
     {
         PortAbilities none = PortAbilities.None;
-        Assert.False(none.LocalPortRange || none.BindAddressNoPort || none.SockDiag || none.ActiveConnections || none.TcpOptions);
+        Assert.False(none.LocalPortRange || none.BindAddressNoPort || none.SockDiag || none.ActiveConnections || none.TcpOptions || none.PeerCloseEvents);
         Assert.Equal(3, none.Explain().Count);
     }
 }

@@ -65,6 +65,7 @@ internal sealed class CloseRig : ILeaseOwner
             Lane = Lane,
             Time = Time,
             VanishedAfter = TimeSpan.FromSeconds(35),
+            PeerCloseTimeout = Settings.ServerCloseTimeout,
             PortsExhausted = PortsWanted,
             HasWaiters = PortsWanted,
         });

@@ -32,6 +32,7 @@ public class ClosingPageTests
     {
         ["any"] = static _ => true,
         ["out of step"] = static f => f.IsOutOfStep,
+        ["peer's limit"] = static f => f.Reason == CloseReason.PeerIdleLimit,
         ["shutdown"] = static f => f.Reason == CloseReason.PoolShutdown,
     };
 
@@ -68,7 +69,7 @@ public class ClosingPageTests
             seen++;
         }
 
-        Assert.Equal(13 * 4 * 3 * 2048, seen);
+        Assert.Equal(15 * 4 * 3 * 2048, seen);
         Assert.Equal(decision.Concat(instead), decision.Concat(instead).Where(used.Contains)); // no row is idle
     }
 

@@ -1,0 +1,183 @@
+using PooledTcp.Configuration;
+using PooledTcp.Connections;
+using PooledTcp.Health;
+using PooledTcp.Shutdown;
+
+namespace PooledTcp.Pooling;
+
+/// <summary>
+/// Liveness: what the pool does when the kernel knows that a peer is gone. At rent every connection is looked at all the
+/// same (<see cref="IsUsable"/>); this part is about the ones that lie idle.
+/// </summary>
+/// <remarks>
+/// The watcher sets the connection's flag and then tries idle -> closed by one swap. A rent takes idle -> leased and then
+/// reads the flag; a return publishes idle and then reads it. So of a close and a rent (or return) that meet, at least one
+/// sees the other, whichever came first, and neither needs a lock. What the swap passes over, a connection that is idle but
+/// on its way into or out of the stack, is in the hands of somebody who reads the flag next: a return after its push, a
+/// rent after its take, the sweep after it rebuilt the stack.
+/// </remarks>
+internal sealed partial class ConnectionPool
+{
+    private static readonly TimeSpan PastTheLimit = TimeSpan.FromSeconds(1);
+
+    private readonly PeerIdleLimit _peerIdleLimit = new();
+
+    /// <summary>On the watcher's thread, or on the sweep's: no lock, no close, nobody else's code.</summary>
+    void IPeerCloseSink.OnPeerClosed(TcpConnection connection)
+    {
+        // Asked of the kernel, which also answers beside a lease in use: an event alone must not
+        // close a healthy connection (a half-close of our own raises one, too).
+        if (!connection.Transport.PeerClosed)
+        {
+            connection.IsWatched = false;
+            return;
+        }
+
+        connection.MarkPeerClosed();
+        if (connection.TryEvict())
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(
+                static work => work.Pool.RemoveClosedByPeer(work.Connection), (Pool: this, Connection: connection), preferLocal: false);
+        }
+    }
+
+    /// <summary>Before the connection can be lent: an event may come during the call.</summary>
+    private void Watch(TcpConnection connection)
+    {
+        connection.IsWatched = true;
+        if (!Services.PeerWatch.TryAdd(connection, this))
+        {
+            connection.IsWatched = false;
+        }
+    }
+
+    /// <summary>
+    /// An idle connection of ours alone, whose peer closed. What the peer left unread tells whether it just closed or had
+    /// something to say that nobody asked for.
+    /// </summary>
+    private void RemoveClosedByPeer(TcpConnection connection)
+    {
+        CloseReason reason = connection.Transport.CheckIdle() switch
+        {
+            IdleVerdict.UnreadBytes => CloseReason.HealthCheckFailed,
+            IdleVerdict.Vanished => CloseReason.Vanished,
+            _ => CloseReason.PeerClosed,
+        };
+        if (reason == CloseReason.PeerClosed)
+        {
+            NoteIdleClose(connection);
+        }
+
+        Remove(connection, reason);
+    }
+
+    /// <summary>
+    /// Part of the sweep: where no event tells (another system, a registration that failed), each idle connection is asked.
+    /// Outside the gate, since it costs a system call each.
+    /// </summary>
+    private void LookAtUnwatched()
+    {
+        foreach (TcpConnection? connection in _table.Items)
+        {
+            if (connection is { IsWatched: false, IsIdle: true, PeerHasClosed: false })
+            {
+                ((IPeerCloseSink)this).OnPeerClosed(connection);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Under the gate, after the stack was rebuilt: for that moment its connections were idle and yet not to be evicted, so
+    /// a close that came then is found here.
+    /// </summary>
+    private void EvictClosedByPeer(List<TcpConnection> evicted)
+    {
+        foreach (TcpConnection? connection in _table.Items)
+        {
+            if (connection is { PeerHasClosed: true, IsIdle: true } && connection.TryEvict())
+            {
+                evicted.Add(connection);
+            }
+        }
+    }
+
+    /// <summary>
+    /// The rent's look at a connection that the sweep marked: it may have expired, the peer may be about to close it, or it
+    /// has idled so long that the kernel is asked whether the peer still answers.
+    /// </summary>
+    private CloseReason? FindFaultByTheClock(TcpConnection connection, TimeSpan now)
+    {
+        if (FindExpiry(connection, now, wasIdle: true) is { } expiry)
+        {
+            return expiry;
+        }
+
+        PoolSettings settings = _settings;
+        TimeSpan idleFor = now - connection.QuietSince;
+        return idleFor >= _peerIdleLimit.LendFor ? CloseReason.PeerIdleLimit
+            : settings.VerifyAfter is { } after && idleFor >= after && connection.Transport.HasVanished(connection.VanishedAfter) ? CloseReason.Vanished
+            : null;
+    }
+
+    /// <summary>When a rent has to look at the clock again because of how long the connection idles.</summary>
+    private TimeSpan IdleLookAt(TcpConnection connection, PoolSettings settings)
+    {
+        TimeSpan end = IdleEnd(connection, settings);
+        TimeSpan idleFor = _peerIdleLimit.LendFor;
+        idleFor = settings.VerifyAfter is { } after && after < idleFor ? after : idleFor;
+        return idleFor < end - connection.QuietSince ? connection.QuietSince + idleFor : end;
+    }
+
+    /// <summary>The peer closed an idle connection: what it teaches about the peer's idle limit.</summary>
+    private void NoteIdleClose(TcpConnection connection)
+    {
+        // One that was never used may have met a login timeout, which says nothing about the others.
+        if (connection.Uses == 0)
+        {
+            return;
+        }
+
+        // The sweep found it up to one interval late; a limit that is too low does no harm.
+        TimeSpan late = connection.IsWatched ? TimeSpan.Zero : SweepInterval(_settings);
+        TimeSpan now = Services.Clock.Read();
+        if (_peerIdleLimit.Closed(now - connection.QuietSince - late, now))
+        {
+            _sweepNow = true;
+            Services.Maintenance.Request(this);
+        }
+    }
+
+    /// <summary>What came of a connection that was left to its peer to close.</summary>
+    private void NoteLimitEnd(TcpConnection connection, bool peerClosed)
+    {
+        if (peerClosed)
+        {
+            NoteIdleClose(connection);
+        }
+        else
+        {
+            _peerIdleLimit.Survived(Services.Clock.Read() - connection.QuietSince);
+        }
+    }
+
+    /// <summary>Just beyond the moment at which the peer should have closed: if it has not by then, the limit does not hold.</summary>
+    private TimeSpan LearnedCloseTimeout(TcpConnection connection)
+    {
+        if (_peerIdleLimit.Limit is null)
+        {
+            // Forgotten just now.
+            return PastTheLimit;
+        }
+
+        TimeSpan rest = _peerIdleLimit.HoldsUntil - (Services.Clock.Coarse - connection.QuietSince);
+        return PastTheLimit + (rest > TimeSpan.Zero ? rest : TimeSpan.Zero);
+    }
+
+    private static CloseReason? Judge(IdleVerdict verdict) => verdict switch
+    {
+        IdleVerdict.Clean => null,
+        IdleVerdict.PeerClosed => CloseReason.PeerClosed,
+        IdleVerdict.Vanished => CloseReason.Vanished,
+        _ => CloseReason.HealthCheckFailed,
+    };
+}
