@@ -47,6 +47,7 @@ internal static class EndpointSettingsFactory
             RentTimeout = options.RentTimeout,
             ConnectTimeout = options.ConnectTimeout,
             IdleTimeout = options.IdleTimeout,
+            RetentionPeriod = options.RetentionPeriod,
             Lifetime = options.Lifetime,
             LifetimeJitter = options.LifetimeJitter,
             MaxUses = options.MaxUses ?? int.MaxValue,
@@ -54,6 +55,7 @@ internal static class EndpointSettingsFactory
             Socket = new SocketSettings(
                 options.NoDelay, options.KeepAlive.Time, options.KeepAlive.Interval, options.KeepAlive.Count, options.UserTimeout),
             Tls = TlsSettingsFactory.Create(options.Tls, known, faults),
+            Health = HealthSettingsFactory.Create(options.Health, faults),
             Shutdown = ShutdownSettingsFactory.Create(options.Shutdown, faults),
             Ports = PortPolicyFactory.Create(options.Ports, known, options.Shutdown.ClosesFirst, kernel, faults),
         };
@@ -116,6 +118,7 @@ internal static class EndpointSettingsFactory
             "TryRent takes a connection without waiting.", infinite: true);
         faults.Range(nameof(options.ConnectTimeout), options.ConnectTimeout, Millisecond, Hour);
         faults.Range(nameof(options.IdleTimeout), options.IdleTimeout, ShortestLife, Day, infinite: true);
+        faults.Range(nameof(options.RetentionPeriod), options.RetentionPeriod, Second, Day, infinite: true);
         faults.Range(nameof(options.Lifetime), options.Lifetime, ShortestLife, Month, infinite: true);
 
         // Written so that NaN fails too.

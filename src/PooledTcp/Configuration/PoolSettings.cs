@@ -27,6 +27,9 @@ internal sealed record PoolSettings
     public required TimeSpan IdleTimeout { get; init; }
 
     /// <summary>May be <see cref="Timeout.InfiniteTimeSpan"/>.</summary>
+    public required TimeSpan RetentionPeriod { get; init; }
+
+    /// <summary>May be <see cref="Timeout.InfiniteTimeSpan"/>.</summary>
     public required TimeSpan Lifetime { get; init; }
 
     /// <summary>0 to 0.5: the largest share of <see cref="Lifetime"/> that is taken off at random.</summary>
@@ -41,6 +44,8 @@ internal sealed record PoolSettings
 
     /// <summary>Null when TLS is off.</summary>
     public required TlsSettings? Tls { get; init; }
+
+    public required HealthSettings Health { get; init; }
 
     public required ShutdownSettings Shutdown { get; init; }
 

@@ -14,6 +14,9 @@ internal sealed partial class ConnectionPool
     /// <summary>An idle or life time is looked at this often while it runs, so it ends at most that share late.</summary>
     private const int SweepsPerTimeout = 20;
 
+    /// <summary>So a period's closings come in four portions at least, and a warning at most that share late.</summary>
+    private const int SweepsPerPeriod = 4;
+
     private static readonly TimeSpan ShortestSweep = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan LongestSweep = TimeSpan.FromSeconds(5);
 
@@ -64,7 +67,10 @@ internal sealed partial class ConnectionPool
         return retired || IsAtRest() ? null : _nextSweep;
     }
 
-    /// <summary>How often this pool is swept: a twentieth of its shortest timeout, from 20 ms to 5 s.</summary>
+    /// <summary>
+    /// How often this pool is swept: a twentieth of its shortest timeout, a quarter of what is only counted or told, from
+    /// 20 ms to 5 s.
+    /// </summary>
     private static TimeSpan SweepInterval(PoolSettings settings)
     {
         TimeSpan shortest = LongestSweep * SweepsPerTimeout;
@@ -77,6 +83,14 @@ internal sealed partial class ConnectionPool
         }
 
         TimeSpan interval = shortest / SweepsPerTimeout;
+        foreach (TimeSpan time in (ReadOnlySpan<TimeSpan>)[settings.RetentionPeriod, settings.Health.LeaseWarningAfter])
+        {
+            if (time != Timeout.InfiniteTimeSpan && time / SweepsPerPeriod < interval)
+            {
+                interval = time / SweepsPerPeriod;
+            }
+        }
+
         return interval < ShortestSweep ? ShortestSweep : interval;
     }
 
@@ -118,6 +132,8 @@ internal sealed partial class ConnectionPool
                     SweepOne(connection, idle - _settings.MinIdleConnections - evicted.Count, now, interval, evicted);
                 }
             }
+
+            EvictUnneeded(now, interval, evicted);
         }
 
         foreach ((TcpConnection connection, CloseReason reason) in evicted)
@@ -135,6 +151,7 @@ internal sealed partial class ConnectionPool
 
         // A return that came while the stack was detached, or a rent that found it so.
         ServeFromIdle();
+        WarnOfOverdueLeases(now);
     }
 
     private void SweepOne(

@@ -24,6 +24,7 @@ internal sealed partial class ConnectionPool
         TimeSpan limit = timeout ?? _settings.RentTimeout;
         TimeSpan now = Services.Clock.Read();
         TimeSpan deadline = limit == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : now + limit;
+        StackTrace? renter = CaptureRenter();
         while (true)
         {
             Exception? refusal = null;
@@ -52,7 +53,7 @@ internal sealed partial class ConnectionPool
                 else
                 {
                     waiter = Services.Waiters.Get();
-                    waiter.Prepare(this, limit, deadline, cancellationToken);
+                    waiter.Prepare(this, limit, deadline, renter, cancellationToken);
                     _waiters.Enqueue(waiter);
                     RefreshDetour();
                     ArmDeadlineTimer(deadline, now);
@@ -79,7 +80,7 @@ internal sealed partial class ConnectionPool
 
             if (IsUsable(connection!))
             {
-                connection!.BeginLease();
+                connection!.BeginLease(renter);
                 rent = new ValueTask<TcpLease>(new TcpLease(connection));
                 return true;
             }
@@ -155,7 +156,7 @@ internal sealed partial class ConnectionPool
     {
         Dequeue(waiter);
         connection.LendDirectly();
-        connection.BeginLease();
+        connection.BeginLease(waiter.Renter);
     }
 
     /// <summary>Under the gate. The waiter's dial goes on without it and is free for another.</summary>

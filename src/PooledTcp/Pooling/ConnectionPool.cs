@@ -109,7 +109,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner
             {
                 if (IsUsable(connection))
                 {
-                    connection.BeginLease();
+                    connection.BeginLease(CaptureRenter());
                     lease = new TcpLease(connection);
                     return true;
                 }
@@ -223,6 +223,10 @@ internal sealed partial class ConnectionPool : ILeaseOwner
         if (fault is { } reason)
         {
             Remove(connection, reason);
+            if (reason == CloseReason.Leaked)
+            {
+                ReportLeak(connection);
+            }
         }
         else if (Hooks.Reset is not null)
         {

@@ -27,7 +27,10 @@ internal enum CloseReason
     /// <summary>Returned without <c>Complete()</c>, or by <c>Discard()</c>.</summary>
     Abandoned,
 
-    /// <summary>The limit was lowered below the number of connections.</summary>
+    /// <summary>Never returned: the garbage collector found that nobody held the lease any more.</summary>
+    Leaked,
+
+    /// <summary>More than needed: the last two <c>RetentionPeriod</c>s did without it, or the limit was lowered.</summary>
     OverCapacity,
 
     /// <summary>Socket, TLS or address settings changed on reload.</summary>

@@ -25,6 +25,12 @@ internal static partial class PoolLog
     [LoggerMessage(4, LogLevel.Warning, "Pool {Pool}: the reset hook failed on connection {ConnectionId}; it is closed.", EventName = "pooled_tcp.connection.reset_failed")]
     public static partial void ResetFailed(ILogger logger, Exception exception, string pool, long connectionId);
 
+    [LoggerMessage(30, LogLevel.Warning, "Pool {Pool}: the lease of connection {ConnectionId} was lost {AgeSeconds:0} s after its rent, without having been disposed; the connection is closed. Rented by: {Renter}", EventName = "pooled_tcp.lease.leaked")]
+    public static partial void LeaseLeaked(ILogger logger, string pool, long connectionId, double ageSeconds, string renter);
+
+    [LoggerMessage(31, LogLevel.Warning, "Pool {Pool}: the lease of connection {ConnectionId} has been out for {AgeSeconds:0} s, longer than Health.LeaseWarningAfter. Rented by: {Renter}", EventName = "pooled_tcp.lease.overdue")]
+    public static partial void LeaseOverdue(ILogger logger, string pool, long connectionId, double ageSeconds, string renter);
+
     [LoggerMessage(5, LogLevel.Error, "Maintenance of a pool failed; it is tried again.", EventName = "pooled_tcp.maintenance.failed")]
     public static partial void MaintenanceFailed(ILogger logger, Exception exception);
 }

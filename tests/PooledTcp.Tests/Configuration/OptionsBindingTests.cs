@@ -14,7 +14,7 @@ namespace PooledTcp.Tests.Configuration;
 public class OptionsBindingTests
 {
     private static readonly Type[] Parts =
-        [typeof(TcpKeepAliveOptions), typeof(TcpTlsOptions), typeof(TcpShutdownOptions), typeof(TcpPortOptions)];
+        [typeof(TcpKeepAliveOptions), typeof(TcpTlsOptions), typeof(TcpHealthOptions), typeof(TcpShutdownOptions), typeof(TcpPortOptions)];
 
     [Fact]
     public void Defaults_are_those_of_the_design()
@@ -29,6 +29,9 @@ public class OptionsBindingTests
         Assert.Equal(TimeSpan.FromSeconds(5), options.RentTimeout);
         Assert.Equal(TimeSpan.FromSeconds(3), options.ConnectTimeout);
         Assert.Equal(TimeSpan.FromSeconds(90), options.IdleTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(20), options.RetentionPeriod);
+        Assert.Equal(Timeout.InfiniteTimeSpan, options.Health.LeaseWarningAfter);
+        Assert.False(options.Health.CaptureLeaseStacks);
         Assert.Equal(TimeSpan.FromMinutes(30), options.Lifetime);
         Assert.Equal(0.10, options.LifetimeJitter);
         Assert.Null(options.MaxUses);
@@ -69,6 +72,9 @@ public class OptionsBindingTests
             "Endpoints:cache:RentTimeout=infinite",
             "Endpoints:cache:ConnectTimeout=00:00:01.5",
             "Endpoints:cache:IdleTimeout=Infinite",
+            "Endpoints:cache:RetentionPeriod=00:01:00",
+            "Endpoints:cache:Health:LeaseWarningAfter=00:00:30",
+            "Endpoints:cache:Health:CaptureLeaseStacks=true",
             "Endpoints:cache:Lifetime=2.00:00:00",
             "Endpoints:cache:LifetimeJitter=0.25",
             "Endpoints:cache:MaxUses=1000",
@@ -108,6 +114,7 @@ public class OptionsBindingTests
                 RentTimeout = Timeout.InfiniteTimeSpan,
                 ConnectTimeout = TimeSpan.FromSeconds(1.5),
                 IdleTimeout = Timeout.InfiniteTimeSpan,
+                RetentionPeriod = TimeSpan.FromMinutes(1),
                 Lifetime = TimeSpan.FromDays(2),
                 LifetimeJitter = 0.25,
                 MaxUses = 1000,
@@ -120,6 +127,7 @@ public class OptionsBindingTests
                     ApplicationProtocols = "h2,resp",
                     RevocationMode = System.Security.Cryptography.X509Certificates.X509RevocationMode.Online,
                 },
+                Health = new HealthSettings { LeaseWarningAfter = TimeSpan.FromSeconds(30), CaptureLeaseStacks = true },
                 Shutdown = new ShutdownSettings
                 {
                     ClosesFirst = ClosesFirst.Server,
@@ -291,7 +299,7 @@ public class OptionsBindingTests
             }
         }
 
-        static object[] PartsOf(TcpEndpointOptions o) => [o, o.KeepAlive, o.Tls, o.Shutdown, o.Ports];
+        static object[] PartsOf(TcpEndpointOptions o) => [o, o.KeepAlive, o.Tls, o.Health, o.Shutdown, o.Ports];
 
         static object Another(Type type, object? value) => value switch
         {

@@ -11,6 +11,8 @@ internal static class TestSettings
     public static readonly SocketSettings Socket = new(
         NoDelay: true, TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(5), KeepAliveCount: 3, TimeSpan.FromSeconds(35));
 
+    public static readonly HealthSettings Health = new() { LeaseWarningAfter = Timeout.InfiniteTimeSpan, CaptureLeaseStacks = false };
+
     public static readonly ShutdownSettings Shutdown = new()
     {
         ClosesFirst = ClosesFirst.Auto,
@@ -35,12 +37,16 @@ internal static class TestSettings
         RentTimeout = TimeSpan.FromSeconds(5),
         ConnectTimeout = TimeSpan.FromSeconds(3),
         IdleTimeout = TimeSpan.FromSeconds(90),
+
+        // Off: what a test about another rule puts into idle has to stay there.
+        RetentionPeriod = Timeout.InfiniteTimeSpan,
         Lifetime = TimeSpan.FromMinutes(30),
         LifetimeJitter = 0,
         MaxUses = int.MaxValue,
         AllowOneWay = false,
         Socket = socket ?? Socket,
         Tls = tls,
+        Health = Health,
         Shutdown = Shutdown,
         Ports = new PortPolicy(),
     };

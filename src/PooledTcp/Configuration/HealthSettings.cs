@@ -1,0 +1,10 @@
+namespace PooledTcp.Configuration;
+
+/// <summary>One endpoint's <c>Health</c> section, validated. Compared by value; all of it may change under live connections.</summary>
+internal sealed record HealthSettings
+{
+    /// <summary>May be <see cref="Timeout.InfiniteTimeSpan"/>.</summary>
+    public required TimeSpan LeaseWarningAfter { get; init; }
+
+    public required bool CaptureLeaseStacks { get; init; }
+}
