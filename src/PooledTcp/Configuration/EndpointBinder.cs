@@ -17,6 +17,7 @@ internal static class EndpointBinder
         [nameof(TcpEndpointOptions.MaxWaiters)] = static (o, r) => o.MaxWaiters = r.Whole(o.MaxWaiters),
         [nameof(TcpEndpointOptions.RentTimeout)] = static (o, r) => o.RentTimeout = r.TimeOrInfinite(o.RentTimeout),
         [nameof(TcpEndpointOptions.ConnectTimeout)] = static (o, r) => o.ConnectTimeout = r.Time(o.ConnectTimeout),
+        [nameof(TcpEndpointOptions.DnsRefreshInterval)] = static (o, r) => o.DnsRefreshInterval = r.TimeOrInfinite(o.DnsRefreshInterval),
         [nameof(TcpEndpointOptions.IdleTimeout)] = static (o, r) => o.IdleTimeout = r.TimeOrInfinite(o.IdleTimeout),
         [nameof(TcpEndpointOptions.RetentionPeriod)] = static (o, r) => o.RetentionPeriod = r.TimeOrInfinite(o.RetentionPeriod),
         [nameof(TcpEndpointOptions.Lifetime)] = static (o, r) => o.Lifetime = r.TimeOrInfinite(o.Lifetime),
@@ -53,6 +54,8 @@ internal static class EndpointBinder
 
     private static readonly Setters<TcpHealthOptions> Health = new()
     {
+        [nameof(TcpHealthOptions.FailuresToOpen)] = static (o, r) => o.FailuresToOpen = r.Whole(o.FailuresToOpen),
+        [nameof(TcpHealthOptions.MaxBackoff)] = static (o, r) => o.MaxBackoff = r.Time(o.MaxBackoff),
         [nameof(TcpHealthOptions.LeaseWarningAfter)] = static (o, r) => o.LeaseWarningAfter = r.TimeOrInfinite(o.LeaseWarningAfter),
         [nameof(TcpHealthOptions.CaptureLeaseStacks)] = static (o, r) => o.CaptureLeaseStacks = r.Switch(o.CaptureLeaseStacks),
     };

@@ -46,6 +46,7 @@ internal static class EndpointSettingsFactory
             MaxWaiters = options.MaxWaiters,
             RentTimeout = options.RentTimeout,
             ConnectTimeout = options.ConnectTimeout,
+            DnsRefreshInterval = options.DnsRefreshInterval,
             IdleTimeout = options.IdleTimeout,
             RetentionPeriod = options.RetentionPeriod,
             Lifetime = options.Lifetime,
@@ -117,6 +118,7 @@ internal static class EndpointSettingsFactory
             nameof(options.RentTimeout), options.RentTimeout, Millisecond, Hour,
             "TryRent takes a connection without waiting.", infinite: true);
         faults.Range(nameof(options.ConnectTimeout), options.ConnectTimeout, Millisecond, Hour);
+        faults.Range(nameof(options.DnsRefreshInterval), options.DnsRefreshInterval, Second, Day, infinite: true);
         faults.Range(nameof(options.IdleTimeout), options.IdleTimeout, ShortestLife, Day, infinite: true);
         faults.Range(nameof(options.RetentionPeriod), options.RetentionPeriod, Second, Day, infinite: true);
         faults.Range(nameof(options.Lifetime), options.Lifetime, ShortestLife, Month, infinite: true);

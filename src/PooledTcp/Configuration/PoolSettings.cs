@@ -24,6 +24,9 @@ internal sealed record PoolSettings
     public required TimeSpan ConnectTimeout { get; init; }
 
     /// <summary>May be <see cref="Timeout.InfiniteTimeSpan"/>.</summary>
+    public required TimeSpan DnsRefreshInterval { get; init; }
+
+    /// <summary>May be <see cref="Timeout.InfiniteTimeSpan"/>.</summary>
     public required TimeSpan IdleTimeout { get; init; }
 
     /// <summary>May be <see cref="Timeout.InfiniteTimeSpan"/>.</summary>

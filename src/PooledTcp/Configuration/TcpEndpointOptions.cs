@@ -30,6 +30,7 @@ public sealed class TcpEndpointOptions
         MaxWaiters = other.MaxWaiters;
         RentTimeout = other.RentTimeout;
         ConnectTimeout = other.ConnectTimeout;
+        DnsRefreshInterval = other.DnsRefreshInterval;
         IdleTimeout = other.IdleTimeout;
         RetentionPeriod = other.RetentionPeriod;
         Lifetime = other.Lifetime;
@@ -83,6 +84,18 @@ public sealed class TcpEndpointOptions
     /// <summary>One budget for a dial: name resolution, connect, TLS and handshake hook together.</summary>
     /// <value>1 ms to 1 h. Default: 3 s, so that a second dial still fits into <see cref="RentTimeout"/>.</value>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>
+    /// How long the addresses of a host name are used before the name is looked up again, in the background. A connection to
+    /// an address that is gone from the answer is closed when it is idle, or when it comes back. A failed dial brings the next
+    /// lookup forward; a failed lookup changes nothing. Not for IP literals, unix sockets and connect callbacks.
+    /// </summary>
+    /// <value>
+    /// 1 s to 1 day, or <see cref="Timeout.InfiniteTimeSpan"/> for lookups after failed dials only. Default: 30 s, as in the
+    /// JDK: .NET does not tell a record's own time to live, failover records live 5 to 60 s, and Npgsql, which looks up at
+    /// every connect, pays for a lookup each time.
+    /// </value>
+    public TimeSpan DnsRefreshInterval { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>How long a connection may stay idle before it is closed.</summary>
     /// <value>
@@ -140,7 +153,7 @@ public sealed class TcpEndpointOptions
     /// <summary>TLS, off by default.</summary>
     public TcpTlsOptions Tls { get; }
 
-    /// <summary>How leases that are out for long or never return are told of.</summary>
+    /// <summary>How failing dials are held back, and leases that do not come back told of.</summary>
     public TcpHealthOptions Health { get; }
 
     /// <summary>How connections are closed.</summary>

@@ -40,6 +40,7 @@ internal sealed partial class ConnectionPool
     public TimeSpan? Maintain(TimeSpan now, out bool retired)
     {
         retired = false;
+        TimeSpan lookup = TendRoutes(now);
         TimeSpan interval = SweepInterval(_settings);
         if (now >= _nextSweep || _sweepNow)
         {
@@ -64,7 +65,7 @@ internal sealed partial class ConnectionPool
             TopUpIdle();
         }
 
-        return retired || IsAtRest() ? null : _nextSweep;
+        return retired || IsAtRest() ? null : lookup < _nextSweep ? lookup : _nextSweep;
     }
 
     /// <summary>
@@ -98,7 +99,10 @@ internal sealed partial class ConnectionPool
     {
         lock (_gate)
         {
-            return Live == 0 && _waiters.Count == 0;
+            // Rents that an open breaker refused leave no other trace; retired, the pool would forget the breaker, too.
+            bool refused = _refusedSinceSweep;
+            _refusedSinceSweep = false;
+            return Live == 0 && _waiters.Count == 0 && !refused;
         }
     }
 
@@ -193,9 +197,9 @@ internal sealed partial class ConnectionPool
             return null;
         }
 
-        if (connection.Generation != _generation)
+        if (FindOutdated(connection) is { } outdated)
         {
-            return _generationReason;
+            return outdated;
         }
 
         return connection.Uses >= settings.MaxUses ? CloseReason.MaxUses

@@ -30,6 +30,9 @@ internal enum CloseReason
     /// <summary>Never returned: the garbage collector found that nobody held the lease any more.</summary>
     Leaked,
 
+    /// <summary>The endpoint's name no longer resolves to its address.</summary>
+    AddressRemoved,
+
     /// <summary>More than needed: the last two <c>RetentionPeriod</c>s did without it, or the limit was lowered.</summary>
     OverCapacity,
 

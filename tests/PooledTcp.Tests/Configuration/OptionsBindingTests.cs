@@ -50,6 +50,9 @@ public class OptionsBindingTests
         Assert.Null(options.Shutdown.GoodbyeProvider);
         Assert.Equal(TimeSpan.FromSeconds(1), options.Shutdown.GoodbyeTimeout);
         Assert.Equal(TimeSpan.FromSeconds(75), options.Shutdown.ServerCloseTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(30), options.DnsRefreshInterval);
+        Assert.Equal(5, options.Health.FailuresToOpen);
+        Assert.Equal(TimeSpan.FromSeconds(5), options.Health.MaxBackoff);
         Assert.Equal(TimeSpan.FromSeconds(2), options.Shutdown.DrainTimeout);
         Assert.True(options.Shutdown.AllowQuietClose);
         Assert.False(options.Shutdown.AllowAbort);
@@ -90,6 +93,9 @@ public class OptionsBindingTests
             "Endpoints:cache:Tls:ApplicationProtocols:0=h2",
             "Endpoints:cache:Tls:ApplicationProtocols:1=resp",
             "Endpoints:cache:Tls:CheckRevocation=true",
+            "Endpoints:cache:DnsRefreshInterval=infinite",
+            "Endpoints:cache:Health:FailuresToOpen=3",
+            "Endpoints:cache:Health:MaxBackoff=00:00:01",
             "Endpoints:cache:Shutdown:ClosesFirst=server",
             "Endpoints:cache:Shutdown:Goodbye=Redis",
             "Endpoints:cache:Shutdown:GoodbyeTimeout=00:00:03",
@@ -113,6 +119,7 @@ public class OptionsBindingTests
                 MaxWaiters = 0,
                 RentTimeout = Timeout.InfiniteTimeSpan,
                 ConnectTimeout = TimeSpan.FromSeconds(1.5),
+                DnsRefreshInterval = Timeout.InfiniteTimeSpan,
                 IdleTimeout = Timeout.InfiniteTimeSpan,
                 RetentionPeriod = TimeSpan.FromMinutes(1),
                 Lifetime = TimeSpan.FromDays(2),
@@ -127,7 +134,13 @@ public class OptionsBindingTests
                     ApplicationProtocols = "h2,resp",
                     RevocationMode = System.Security.Cryptography.X509Certificates.X509RevocationMode.Online,
                 },
-                Health = new HealthSettings { LeaseWarningAfter = TimeSpan.FromSeconds(30), CaptureLeaseStacks = true },
+                Health = new HealthSettings
+                {
+                    FailuresToOpen = 3,
+                    MaxBackoff = TimeSpan.FromSeconds(1),
+                    LeaseWarningAfter = TimeSpan.FromSeconds(30),
+                    CaptureLeaseStacks = true,
+                },
                 Shutdown = new ShutdownSettings
                 {
                     ClosesFirst = ClosesFirst.Server,

@@ -11,8 +11,6 @@ internal static class TestSettings
     public static readonly SocketSettings Socket = new(
         NoDelay: true, TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(5), KeepAliveCount: 3, TimeSpan.FromSeconds(35));
 
-    public static readonly HealthSettings Health = new() { LeaseWarningAfter = Timeout.InfiniteTimeSpan, CaptureLeaseStacks = false };
-
     public static readonly ShutdownSettings Shutdown = new()
     {
         ClosesFirst = ClosesFirst.Auto,
@@ -22,6 +20,14 @@ internal static class TestSettings
         DrainTimeout = TimeSpan.FromSeconds(2),
         AllowQuietClose = true,
         AllowAbort = false,
+    };
+
+    public static readonly HealthSettings Health = new()
+    {
+        FailuresToOpen = 5,
+        MaxBackoff = TimeSpan.FromSeconds(5),
+        LeaseWarningAfter = Timeout.InfiniteTimeSpan,
+        CaptureLeaseStacks = false,
     };
 
     /// <summary>The ports of this machine, with what it can do about them.</summary>
@@ -36,6 +42,7 @@ internal static class TestSettings
         MaxWaiters = 1,
         RentTimeout = TimeSpan.FromSeconds(5),
         ConnectTimeout = TimeSpan.FromSeconds(3),
+        DnsRefreshInterval = TimeSpan.FromSeconds(30),
         IdleTimeout = TimeSpan.FromSeconds(90),
 
         // Off: what a test about another rule puts into idle has to stay there.

@@ -21,7 +21,7 @@ internal sealed class PoolHarness : IAsyncDisposable
 
     private readonly Maintenance _maintenance;
 
-    public PoolHarness(PoolSettings? settings = null, EndpointHooks? hooks = null, bool isAdHoc = false, bool background = false, int idleSlots = 1, double random = 0, ILogger? logger = null)
+    public PoolHarness(PoolSettings? settings = null, EndpointHooks? hooks = null, bool isAdHoc = false, bool background = false, int idleSlots = 1, double random = 0, FakeResolver? resolver = null, ILogger? logger = null)
     {
         PoolClock clock = new(Time);
         _maintenance = new Maintenance(clock, Retired.Add, MaintenanceErrors.Add);
@@ -36,6 +36,7 @@ internal sealed class PoolHarness : IAsyncDisposable
             Logger = logger ?? NullLogger.Instance,
             Maintenance = _maintenance,
             NextRandom = () => random,
+            Resolve = resolver is null ? static (host, _) => throw new InvalidOperationException($"{host} was looked up") : resolver.ResolveAsync,
             Ports = new LocalPorts(Time, PortAbilities.None),
             Lane = new ClosingLane(256),
 
@@ -72,7 +73,7 @@ internal sealed class PoolHarness : IAsyncDisposable
 
     public static PoolSettings Settings(
         int max = 4, int connecting = 4, int waiters = 1000, int minIdle = 0, double jitter = 0, bool oneWay = false,
-        int maxUses = int.MaxValue, TimeSpan? rent = null, TimeSpan? connect = null, TimeSpan? idle = null, TimeSpan? lifetime = null) =>
+        int maxUses = int.MaxValue, int failuresToOpen = 5, TimeSpan? rent = null, TimeSpan? connect = null, TimeSpan? idle = null, TimeSpan? lifetime = null) =>
         TestSettings.For("10.0.0.1", 7000) with
         {
             MaxConnections = max,
@@ -82,6 +83,7 @@ internal sealed class PoolHarness : IAsyncDisposable
             LifetimeJitter = jitter,
             AllowOneWay = oneWay,
             MaxUses = maxUses,
+            Health = TestSettings.Health with { FailuresToOpen = failuresToOpen },
             RentTimeout = rent ?? TimeSpan.FromSeconds(5),
             ConnectTimeout = connect ?? TimeSpan.FromSeconds(3),
             IdleTimeout = idle ?? TimeSpan.FromSeconds(90),
@@ -91,7 +93,7 @@ internal sealed class PoolHarness : IAsyncDisposable
     /// <summary>A pool whose dials succeed by themselves.</summary>
     public static PoolHarness Automatic(PoolSettings? settings = null, EndpointHooks? hooks = null, int idleSlots = 1, bool isAdHoc = false, bool background = false, double random = 0, ILogger? logger = null)
     {
-        PoolHarness harness = new(settings, hooks, isAdHoc, background, idleSlots, random, logger);
+        PoolHarness harness = new(settings, hooks, isAdHoc, background, idleSlots, random, logger: logger);
         harness.Connector.Automatic = static _ => new FakeTransport();
         return harness;
     }

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
+using PooledTcp.Tests.Connections;
 using PooledTcp.Tests.Fakes;
 using Xunit;
 
@@ -228,7 +229,7 @@ public sealed class LeakTests
 
     private static PoolSettings Settings(int max, bool stacks = false, TimeSpan? warning = null) => PoolHarness.Settings(max) with
     {
-        Health = new HealthSettings { CaptureLeaseStacks = stacks, LeaseWarningAfter = warning ?? Timeout.InfiniteTimeSpan },
+        Health = TestSettings.Health with { CaptureLeaseStacks = stacks, LeaseWarningAfter = warning ?? Timeout.InfiniteTimeSpan },
     };
 
     /// <summary>A rent whose lease is nobody's when the method has returned.</summary>
