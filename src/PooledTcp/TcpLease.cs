@@ -32,8 +32,9 @@ public readonly struct TcpLease : IAsyncDisposable, IDisposable, IEquatable<TcpL
 
     /// <summary>For a caller, who alone holds the handle from here on.</summary>
     internal TcpLease(TcpConnection connection)
-        : this(connection.LendHandle())
     {
+        _handle = connection.LendHandle();
+        _version = _handle.LentFor;
     }
 
     /// <summary>For a hook, whose lease the pool ends whatever becomes of its copies.</summary>

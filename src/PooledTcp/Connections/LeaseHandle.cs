@@ -37,6 +37,9 @@ internal sealed class LeaseHandle
 
     public TcpConnection Connection { get; }
 
+    /// <summary>The lease it was last lent for: the only one that its loss can end. None so far: no version at all.</summary>
+    public long LentFor { get; set; } = -1;
+
     /// <summary>The garbage collector has found that nobody holds it; whoever calls has been finalized itself.</summary>
     public bool IsLost => !_self.TryGetTarget(out _);
 
@@ -54,4 +57,12 @@ internal sealed class LeaseHandle
         Connection.SendAsync(this, version, buffer, cancellationToken);
 
     public void Return(long version, bool discard = false) => Connection.Return(this, version, discard);
+
+    /// <summary>
+    /// It will not be lent again, so there is nothing to miss. Finalized all the same, it would keep the closed connection and
+    /// all that belongs to it for one more collection.
+    /// </summary>
+#pragma warning disable CA1816 // There is nothing to dispose
+    public void Retire() => GC.SuppressFinalize(this);
+#pragma warning restore CA1816
 }

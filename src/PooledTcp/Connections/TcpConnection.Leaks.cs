@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using PooledTcp.Shutdown;
 
 namespace PooledTcp.Connections;
 
@@ -28,6 +27,7 @@ internal sealed partial class TcpConnection
     public LeaseHandle LendHandle()
     {
         LeaseHandle handle = _handle!;
+        handle.LentFor = CurrentVersion;
         Volatile.Write(ref _handle, null);
         return handle;
     }
@@ -38,7 +38,7 @@ internal sealed partial class TcpConnection
     /// </summary>
     public void RenewHandle()
     {
-        ForgetHandle();
+        _handle?.Retire();
         _handle = new LeaseHandle(this);
     }
 
@@ -48,7 +48,7 @@ internal sealed partial class TcpConnection
         if (LeaseWord.IsHeldBy(Volatile.Read(ref _word), version))
         {
             // Before the word changes hands: the next rent takes it from here. A second dispose that runs beside the first
-            // may come late and leave it here during the next lease; that lease is not missed if it is lost, no more.
+            // may come late and leave it here during the next lease; then that lease is not missed if it is lost.
             _handle = handle;
             if (handle.IsLost)
             {
@@ -64,18 +64,15 @@ internal sealed partial class TcpConnection
     }
 
     /// <summary>
-    /// On the finalizer thread, where nothing may block or throw: the lease ends on the thread pool, as a discard. Whatever
-    /// the word says then belongs to the lost lease or to nobody, since its handle never went back.
+    /// On the finalizer thread, where nothing may block or throw: if the lease is running still, it ends on the thread pool, as
+    /// a discard.
     /// </summary>
     public void OnHandleLost(LeaseHandle handle)
     {
-        long word = Volatile.Read(ref _word);
-        if (LeaseWord.Phase(word) == LeaseWord.Leased)
+        if (LeaseWord.IsHeldBy(Volatile.Read(ref _word), handle.LentFor))
         {
             ThreadPool.UnsafeQueueUserWorkItem(
-                static lost => lost.Handle.Connection.Return(lost.Handle, lost.Version, discard: true),
-                (Handle: handle, Version: LeaseWord.Version(word)),
-                preferLocal: false);
+                static lost => lost.Return(lost.LentFor, discard: true), handle, preferLocal: false);
         }
     }
 
@@ -94,14 +91,5 @@ internal sealed partial class TcpConnection
 
         _warnedOf = version;
         return true;
-    }
-
-    /// <summary>It will never be lent again, so there is nothing to miss.</summary>
-    private void ForgetHandle()
-    {
-        if (_handle is { } handle)
-        {
-            GC.SuppressFinalize(handle);
-        }
     }
 }

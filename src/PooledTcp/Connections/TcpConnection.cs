@@ -218,7 +218,7 @@ internal sealed partial class TcpConnection
     public void MarkClosed()
     {
         Interlocked.Exchange(ref _word, CurrentVersion | LeaseWord.Closed);
-        ForgetHandle();
+        _handle?.Retire();
     }
 
     /// <summary>

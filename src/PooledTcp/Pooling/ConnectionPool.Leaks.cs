@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using PooledTcp.Connections;
 using PooledTcp.Telemetry;
 
@@ -10,9 +11,12 @@ namespace PooledTcp.Pooling;
 /// </summary>
 internal sealed partial class ConnectionPool
 {
-    /// <summary>The rent that calls this, if the endpoint wants to know. File names would cost a look into the symbols each time.</summary>
-    private StackTrace? CaptureRenter() =>
-        _settings.Health.CaptureLeaseStacks ? new StackTrace(skipFrames: 2, fNeedFileInfo: false) : null;
+    /// <summary>The rent that calls this, if the endpoint wants to know.</summary>
+    private StackTrace? CaptureRenter() => _settings.Health.CaptureLeaseStacks ? CaptureStack() : null;
+
+    /// <summary>Not inlined, so that just this frame is left out. File names would cost a look into the symbols each time.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static StackTrace CaptureStack() => new(skipFrames: 1, fNeedFileInfo: false);
 
     private void ReportLeak(TcpConnection connection) => PoolLog.LeaseLeaked(
         Services.Logger, Name, connection.Id, connection.LeaseAge.TotalSeconds, DescribeRenter(connection.RentedBy));

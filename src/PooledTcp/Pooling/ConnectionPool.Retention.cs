@@ -44,7 +44,6 @@ internal sealed partial class ConnectionPool
         PoolSettings settings = _settings;
         int used = Math.Min(_waiters.Count, settings.MaxConnections);
         int open = 0;
-        List<TcpConnection>? cold = null;
         foreach (TcpConnection? connection in _table.Items)
         {
             if (connection is null || connection.IsClosed)
@@ -52,20 +51,11 @@ internal sealed partial class ConnectionPool
                 continue;
             }
 
-            if (connection.UsesSeen != connection.Uses || connection.IsOnLoan)
-            {
-                used++;
-            }
-
-            connection.UsesSeen = connection.Uses;
-            if (!IsSparedAsUnused(connection, settings, now))
-            {
-                open++;
-                if (connection.IsIdle)
-                {
-                    (cold ??= []).Add(connection);
-                }
-            }
+            // One reading: a rent between two would be missed for good.
+            int uses = connection.Uses;
+            used += uses != connection.UsesSeen || connection.IsOnLoan ? 1 : 0;
+            connection.UsesSeen = uses;
+            open += IsSparedAsUnused(connection, settings, now) ? 0 : 1;
         }
 
         ExpectUse(used);
@@ -78,7 +68,7 @@ internal sealed partial class ConnectionPool
 
         bool isNewPeriod = TryStartPeriod(now, settings.RetentionPeriod);
         long surplus = open - Math.Max(1L, Math.Max(_needed, _peak)) - settings.MinIdleConnections;
-        if (surplus <= 0 || cold is null)
+        if (surplus <= 0)
         {
             return;
         }
@@ -90,13 +80,27 @@ internal sealed partial class ConnectionPool
         }
 
         int left = (int)Math.Min(surplus, _portion);
-        cold.Sort(static (one, other) => one.IdleSince.CompareTo(other.IdleSince));
+        if (left > 0)
+        {
+            EvictColdest(left, settings, now, evicted);
+        }
+    }
+
+    private void EvictColdest(int count, PoolSettings settings, TimeSpan now, List<(TcpConnection Connection, CloseReason Reason)> evicted)
+    {
+        // An array first: the span must not be held by the query.
+        IEnumerable<TcpConnection> cold = _table.Items.ToArray().OfType<TcpConnection>()
+            .Where(c => c.IsIdle && !IsSparedAsUnused(c, settings, now))
+            .OrderBy(static c => c.IdleSince);
         foreach (TcpConnection connection in cold)
         {
-            if (left > 0 && connection.TryEvict())
+            if (connection.TryEvict())
             {
                 evicted.Add((connection, CloseReason.OverCapacity));
-                left--;
+                if (--count == 0)
+                {
+                    return;
+                }
             }
         }
     }
