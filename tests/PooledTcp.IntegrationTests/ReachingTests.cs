@@ -256,7 +256,7 @@ public sealed class ReachingTests(ITestOutputHelper output)
 
         output.WriteLine($"dead host, 100 rents at once: longest {waited.Max().TotalMilliseconds:0} ms with {dials} dials (RentTimeout 2 s, ConnectTimeout 500 ms); then {refused.TotalMilliseconds:0.0} ms");
         Assert.InRange(waited.Max(), TimeSpan.Zero, rentTimeout + Slack);
-        
+
         // One dial each would be a hundred, and 12 s.
         Assert.InRange(dials, 5, 20);
         Assert.IsType<TimeoutException>(error.InnerException);
