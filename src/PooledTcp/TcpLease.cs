@@ -19,16 +19,29 @@ namespace PooledTcp;
 /// <see cref="ObjectDisposedException"/>, whatever thread it is on. One receive and one send may run at a time.
 /// <c>default(TcpLease)</c> throws <see cref="InvalidOperationException"/>; disposing it does nothing.
 /// </para>
+/// <para>
+/// Dispose it. A lease whose last copy (its <see cref="Stream"/> and pipes count, and so does an operation in flight) is lost
+/// without that is found by the garbage collector, whenever that runs: its connection is closed and reported as
+/// <c>leaked</c>, and its place is free again. Until then it counts against <c>MaxConnections</c>.
+/// </para>
 /// </remarks>
 public readonly struct TcpLease : IAsyncDisposable, IDisposable, IEquatable<TcpLease>
 {
-    private readonly TcpConnection? _connection;
+    private readonly LeaseHandle? _handle;
     private readonly long _version;
 
+    /// <summary>For a caller, who alone holds the handle from here on.</summary>
     internal TcpLease(TcpConnection connection)
     {
-        _connection = connection;
-        _version = connection.CurrentVersion;
+        _handle = connection.LendHandle();
+        _version = _handle.LentFor;
+    }
+
+    /// <summary>For a hook, whose lease the pool ends whatever becomes of its copies.</summary>
+    internal TcpLease(LeaseHandle handle)
+    {
+        _handle = handle;
+        _version = handle.Connection.CurrentVersion;
     }
 
     /// <summary>Identifies the connection in logs and traces; unique in the process, never reused.</summary>
@@ -75,23 +88,25 @@ public readonly struct TcpLease : IAsyncDisposable, IDisposable, IEquatable<TcpL
     /// The connection as a stream, made on first use and valid for this lease only. It buffers nothing; disposing it does
     /// not end the lease.
     /// </summary>
-    public Stream Stream => Connection.StreamFor(_version);
+    public Stream Stream => Connection.StreamFor(Handle, _version);
 
     /// <summary>
     /// The receiving side as a pipe, made on first use and valid for this lease only. Bytes it still holds when the lease
     /// ends close the connection.
     /// </summary>
     /// <exception cref="InvalidOperationException">The lease has already read through <see cref="ReceiveAsync"/> or <see cref="Stream"/>.</exception>
-    public PipeReader Input => Connection.InputFor(_version);
+    public PipeReader Input => Connection.InputFor(Handle, _version);
 
     /// <summary>
     /// The sending side as a pipe, made on first use and valid for this lease only. Flush it: bytes it still holds when the
     /// lease ends were never sent, and close the connection.
     /// </summary>
-    public PipeWriter Output => Connection.OutputFor(_version);
+    public PipeWriter Output => Connection.OutputFor(Handle, _version);
 
-    private TcpConnection Connection =>
-        _connection ?? throw new InvalidOperationException("This is default(TcpLease), not a lease: rent one from a pool.");
+    private TcpConnection Connection => Handle.Connection;
+
+    private LeaseHandle Handle =>
+        _handle ?? throw new InvalidOperationException("This is default(TcpLease), not a lease: rent one from a pool.");
 
     /// <summary>Receives at least one byte; 0 means the peer closed. Allocates nothing.</summary>
     /// <param name="buffer">Where the bytes go.</param>
@@ -100,7 +115,7 @@ public readonly struct TcpLease : IAsyncDisposable, IDisposable, IEquatable<TcpL
     /// <exception cref="ObjectDisposedException">The lease has ended.</exception>
     /// <exception cref="InvalidOperationException">A receive is already in flight, or the lease reads through <see cref="Input"/>.</exception>
     public ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
-        Connection.ReceiveAsync(_version, buffer, ReadStyle.Direct, cancellationToken);
+        Handle.ReceiveAsync(_version, buffer, ReadStyle.Direct, cancellationToken);
 
     /// <summary>Sends the whole buffer. Allocates nothing.</summary>
     /// <param name="buffer">The bytes to send; leave them alone until the task completes.</param>
@@ -109,7 +124,7 @@ public readonly struct TcpLease : IAsyncDisposable, IDisposable, IEquatable<TcpL
     /// <exception cref="ObjectDisposedException">The lease has ended.</exception>
     /// <exception cref="InvalidOperationException">A send is already in flight.</exception>
     public ValueTask SendAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
-        Connection.SendAsync(_version, buffer, cancellationToken);
+        Handle.SendAsync(_version, buffer, cancellationToken);
 
     /// <summary>
     /// Says that the exchange has ended cleanly: the last byte of the last reply was read. Only then does disposing the
@@ -119,7 +134,7 @@ public readonly struct TcpLease : IAsyncDisposable, IDisposable, IEquatable<TcpL
     public void Complete() => Connection.Complete(_version);
 
     /// <summary>Ends the lease and closes the connection, completed or not. Does nothing when the lease has ended.</summary>
-    public void Discard() => Connection.Return(_version, discard: true);
+    public void Discard() => Handle.Return(_version, discard: true);
 
     /// <summary>
     /// Whether the exchange may be sent again on another connection: this one was reused (so it may have died while idle),
@@ -131,10 +146,10 @@ public readonly struct TcpLease : IAsyncDisposable, IDisposable, IEquatable<TcpL
     public bool SafeToRetry(bool idempotent) => Connection.SafeToRetry(_version, idempotent);
 
     /// <summary>Whether the connection failed under this lease and the exchange may be sent again; false when it has ended.</summary>
-    internal bool FailedSafely(bool idempotent) => _connection is { } connection && connection.FailedSafely(_version, idempotent);
+    internal bool FailedSafely(bool idempotent) => _handle is { } handle && handle.Connection.FailedSafely(_version, idempotent);
 
     /// <summary>Ends the lease: back to the pool if it was completed and is clean, closed otherwise. Never throws; a second call does nothing.</summary>
-    public void Dispose() => _connection?.Return(_version);
+    public void Dispose() => _handle?.Return(_version);
 
     /// <inheritdoc cref="Dispose"/>
     public ValueTask DisposeAsync()
@@ -144,13 +159,13 @@ public readonly struct TcpLease : IAsyncDisposable, IDisposable, IEquatable<TcpL
     }
 
     /// <summary>True when both are copies of one lease.</summary>
-    public bool Equals(TcpLease other) => ReferenceEquals(_connection, other._connection) && _version == other._version;
+    public bool Equals(TcpLease other) => ReferenceEquals(_handle, other._handle) && _version == other._version;
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is TcpLease other && Equals(other);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => HashCode.Combine(_connection, _version);
+    public override int GetHashCode() => HashCode.Combine(_handle, _version);
 
     /// <summary>True when both are copies of one lease.</summary>
     public static bool operator ==(TcpLease left, TcpLease right) => left.Equals(right);

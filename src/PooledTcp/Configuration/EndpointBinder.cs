@@ -19,6 +19,7 @@ internal static class EndpointBinder
         [nameof(TcpEndpointOptions.ConnectTimeout)] = static (o, r) => o.ConnectTimeout = r.Time(o.ConnectTimeout),
         [nameof(TcpEndpointOptions.DnsRefreshInterval)] = static (o, r) => o.DnsRefreshInterval = r.TimeOrInfinite(o.DnsRefreshInterval),
         [nameof(TcpEndpointOptions.IdleTimeout)] = static (o, r) => o.IdleTimeout = r.TimeOrInfinite(o.IdleTimeout),
+        [nameof(TcpEndpointOptions.RetentionPeriod)] = static (o, r) => o.RetentionPeriod = r.TimeOrInfinite(o.RetentionPeriod),
         [nameof(TcpEndpointOptions.Lifetime)] = static (o, r) => o.Lifetime = r.TimeOrInfinite(o.Lifetime),
         [nameof(TcpEndpointOptions.LifetimeJitter)] = static (o, r) => o.LifetimeJitter = r.Fraction(o.LifetimeJitter),
         [nameof(TcpEndpointOptions.MaxUses)] = static (o, r) => o.MaxUses = r.WholeOrNull(o.MaxUses),
@@ -60,6 +61,9 @@ internal static class EndpointBinder
         [nameof(TcpHealthOptions.ProbeReply)] = static (o, r) => o.ProbeReply = r.Text(),
         [nameof(TcpHealthOptions.ProbeInterval)] = static (o, r) => o.ProbeInterval = r.Time(o.ProbeInterval),
         [nameof(TcpHealthOptions.ProbeTimeout)] = static (o, r) => o.ProbeTimeout = r.Time(o.ProbeTimeout),
+
+        [nameof(TcpHealthOptions.LeaseWarningAfter)] = static (o, r) => o.LeaseWarningAfter = r.TimeOrInfinite(o.LeaseWarningAfter),
+        [nameof(TcpHealthOptions.CaptureLeaseStacks)] = static (o, r) => o.CaptureLeaseStacks = r.Switch(o.CaptureLeaseStacks),
     };
 
     private static readonly Setters<TcpShutdownOptions> Shutdown = new()

@@ -48,6 +48,7 @@ internal static class EndpointSettingsFactory
             ConnectTimeout = options.ConnectTimeout,
             DnsRefreshInterval = options.DnsRefreshInterval,
             IdleTimeout = options.IdleTimeout,
+            RetentionPeriod = options.RetentionPeriod,
             Lifetime = options.Lifetime,
             LifetimeJitter = options.LifetimeJitter,
             MaxUses = options.MaxUses ?? int.MaxValue,
@@ -119,6 +120,7 @@ internal static class EndpointSettingsFactory
         faults.Range(nameof(options.ConnectTimeout), options.ConnectTimeout, Millisecond, Hour);
         faults.Range(nameof(options.DnsRefreshInterval), options.DnsRefreshInterval, Second, Day, infinite: true);
         faults.Range(nameof(options.IdleTimeout), options.IdleTimeout, ShortestLife, Day, infinite: true);
+        faults.Range(nameof(options.RetentionPeriod), options.RetentionPeriod, Second, Day, infinite: true);
         faults.Range(nameof(options.Lifetime), options.Lifetime, ShortestLife, Month, infinite: true);
 
         // Written so that NaN fails too.

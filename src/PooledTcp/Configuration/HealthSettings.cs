@@ -16,4 +16,9 @@ internal sealed record HealthSettings
     public required TimeSpan ProbeInterval { get; init; }
 
     public required TimeSpan ProbeTimeout { get; init; }
+
+    /// <summary>May be <see cref="Timeout.InfiniteTimeSpan"/>.</summary>
+    public required TimeSpan LeaseWarningAfter { get; init; }
+
+    public required bool CaptureLeaseStacks { get; init; }
 }

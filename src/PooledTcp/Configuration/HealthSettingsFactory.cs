@@ -13,6 +13,7 @@ internal static class HealthSettingsFactory
 
     private static readonly TimeSpan Millisecond = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+
     private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
     private static readonly TimeSpan Day = TimeSpan.FromDays(1);
 
@@ -27,6 +28,8 @@ internal static class HealthSettingsFactory
 
         faults.Range(Prefix + nameof(options.ProbeInterval), options.ProbeInterval, Second, Day);
         faults.Range(Prefix + nameof(options.ProbeTimeout), options.ProbeTimeout, Millisecond, Hour);
+
+        faults.Range(Prefix + nameof(options.LeaseWarningAfter), options.LeaseWarningAfter, Second, Day, infinite: true);
         return new HealthSettings
         {
             FailuresToOpen = options.FailuresToOpen,
@@ -35,6 +38,9 @@ internal static class HealthSettingsFactory
             Probe = ReadProbe(options, faults),
             ProbeInterval = options.ProbeInterval,
             ProbeTimeout = options.ProbeTimeout,
+
+            LeaseWarningAfter = options.LeaseWarningAfter,
+            CaptureLeaseStacks = options.CaptureLeaseStacks,
         };
     }
 

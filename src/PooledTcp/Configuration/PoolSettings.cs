@@ -30,6 +30,9 @@ internal sealed record PoolSettings
     public required TimeSpan IdleTimeout { get; init; }
 
     /// <summary>May be <see cref="Timeout.InfiniteTimeSpan"/>.</summary>
+    public required TimeSpan RetentionPeriod { get; init; }
+
+    /// <summary>May be <see cref="Timeout.InfiniteTimeSpan"/>.</summary>
     public required TimeSpan Lifetime { get; init; }
 
     /// <summary>0 to 0.5: the largest share of <see cref="Lifetime"/> that is taken off at random.</summary>

@@ -32,6 +32,7 @@ public sealed class TcpEndpointOptions
         ConnectTimeout = other.ConnectTimeout;
         DnsRefreshInterval = other.DnsRefreshInterval;
         IdleTimeout = other.IdleTimeout;
+        RetentionPeriod = other.RetentionPeriod;
         Lifetime = other.Lifetime;
         LifetimeJitter = other.LifetimeJitter;
         MaxUses = other.MaxUses;
@@ -104,6 +105,18 @@ public sealed class TcpEndpointOptions
     /// </value>
     public TimeSpan IdleTimeout { get; set; } = TimeSpan.FromSeconds(90);
 
+    /// <summary>
+    /// How far back the pool looks for what it needs: it keeps as many connections as the last two periods used, plus
+    /// <see cref="MinIdleConnections"/>, and at least one. The rest, the longest idle first, closes in the course of the next
+    /// period, a portion at a time. A connection that was opened and not used yet is left to <see cref="IdleTimeout"/>.
+    /// </summary>
+    /// <value>
+    /// 1 s to 1 day, or <see cref="Timeout.InfiniteTimeSpan"/> to leave all of them to <see cref="IdleTimeout"/>. Default:
+    /// 20 s, so that what a burst left behind is gone within 80 s, before <see cref="IdleTimeout"/> would close it at once.
+    /// Longer, if bursts come further apart and a dial is dear.
+    /// </value>
+    public TimeSpan RetentionPeriod { get; set; } = TimeSpan.FromSeconds(20);
+
     /// <summary>How old a connection may become, in use or not, so that changes behind a name or a load balancer are seen.</summary>
     /// <value>100 ms to 30 days, or <see cref="Timeout.InfiniteTimeSpan"/>. Default: 30 min, as in HikariCP.</value>
     public TimeSpan Lifetime { get; set; } = TimeSpan.FromMinutes(30);
@@ -140,7 +153,7 @@ public sealed class TcpEndpointOptions
     /// <summary>TLS, off by default.</summary>
     public TcpTlsOptions Tls { get; }
 
-    /// <summary>What is done about an endpoint that cannot be reached.</summary>
+    /// <summary>How failing dials are held back, and leases that do not come back told of.</summary>
     public TcpHealthOptions Health { get; }
 
     /// <summary>How connections are closed.</summary>

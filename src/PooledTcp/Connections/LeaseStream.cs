@@ -4,7 +4,7 @@ namespace PooledTcp.Connections;
 /// The lease as a <see cref="Stream"/>, for code that wants one. It holds no buffer and no state of its own; disposing it
 /// does not end the lease.
 /// </summary>
-internal sealed class LeaseStream(TcpConnection connection, long version, ReadStyle style) : Stream, IPerLease
+internal sealed class LeaseStream(LeaseHandle handle, long version, ReadStyle style) : Stream, IPerLease
 {
     public long Version => version;
 
@@ -23,13 +23,13 @@ internal sealed class LeaseStream(TcpConnection connection, long version, ReadSt
     }
 
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
-        connection.ReceiveAsync(version, buffer, style, cancellationToken);
+        handle.ReceiveAsync(version, buffer, style, cancellationToken);
 
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
         ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
-        connection.SendAsync(version, buffer, cancellationToken);
+        handle.SendAsync(version, buffer, cancellationToken);
 
     public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
         WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
@@ -43,11 +43,11 @@ internal sealed class LeaseStream(TcpConnection connection, long version, ReadSt
         WriteAsync(buffer.AsMemory(offset, count)).AsTask().GetAwaiter().GetResult();
 #pragma warning restore VSTHRD002
 
-    public override void Flush() => connection.ThrowIfStale(version);
+    public override void Flush() => handle.Connection.ThrowIfStale(version);
 
     public override Task FlushAsync(CancellationToken cancellationToken)
     {
-        connection.ThrowIfStale(version);
+        handle.Connection.ThrowIfStale(version);
         return Task.CompletedTask;
     }
 

@@ -8,9 +8,13 @@ namespace PooledTcp.Connections;
 /// The operations of a lease. Each enters the state word by compare-and-swap before it touches the transport, so a stale
 /// copy throws however it races, and a return sees what is in flight.
 /// </summary>
+/// <remarks>
+/// Each keeps its caller's handle until it has ended, or a collection in the middle could take the lease for a lost one: the
+/// JIT lets go of what a method does not use any more.
+/// </remarks>
 internal sealed partial class TcpConnection
 {
-    public ValueTask<int> ReceiveAsync(long version, Memory<byte> buffer, ReadStyle style, CancellationToken cancellationToken)
+    public ValueTask<int> ReceiveAsync(LeaseHandle handle, long version, Memory<byte> buffer, ReadStyle style, CancellationToken cancellationToken)
     {
         ThrowIfStale(version);
         SetReadStyle(version, style);
@@ -27,7 +31,7 @@ internal sealed partial class TcpConnection
             ValueTask<int> receive = _transport.ReceiveAsync(buffer, cancellationToken);
             if (!receive.IsCompletedSuccessfully)
             {
-                return AwaitReceiveAsync(receive, buffer.Length);
+                return AwaitReceiveAsync(handle, receive, buffer.Length);
             }
 
             received = receive.Result;
@@ -38,10 +42,12 @@ internal sealed partial class TcpConnection
             return ValueTask.FromException<int>(Fail(LeaseWord.Receiving, e));
         }
 
-        return new ValueTask<int>(EndReceive(received, buffer.Length));
+        received = EndReceive(received, buffer.Length);
+        GC.KeepAlive(handle);
+        return new ValueTask<int>(received);
     }
 
-    public ValueTask SendAsync(long version, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    public ValueTask SendAsync(LeaseHandle handle, long version, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
         ThrowIfStale(version);
         if (cancellationToken.IsCancellationRequested)
@@ -59,7 +65,7 @@ internal sealed partial class TcpConnection
             send = _transport.SendAsync(buffer, cancellationToken);
             if (!send.IsCompletedSuccessfully)
             {
-                return AwaitSendAsync(send, buffer.Length);
+                return AwaitSendAsync(handle, send, buffer.Length);
             }
         }
         catch (Exception e)
@@ -69,11 +75,12 @@ internal sealed partial class TcpConnection
 
         send.GetAwaiter().GetResult();
         EndSend(buffer.Length);
+        GC.KeepAlive(handle);
         return default;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<int> AwaitReceiveAsync(ValueTask<int> receive, int length)
+    private async ValueTask<int> AwaitReceiveAsync(LeaseHandle handle, ValueTask<int> receive, int length)
     {
         int received;
         try
@@ -86,11 +93,13 @@ internal sealed partial class TcpConnection
             throw Fail(LeaseWord.Receiving, e);
         }
 
-        return EndReceive(received, length);
+        received = EndReceive(received, length);
+        GC.KeepAlive(handle);
+        return received;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask AwaitSendAsync(ValueTask send, int length)
+    private async ValueTask AwaitSendAsync(LeaseHandle handle, ValueTask send, int length)
     {
         try
         {
@@ -102,6 +111,7 @@ internal sealed partial class TcpConnection
         }
 
         EndSend(length);
+        GC.KeepAlive(handle);
     }
 
     private void Enter(long version, long operation)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.IO.Pipelines;
 using System.Net;
 using PooledTcp.Shutdown;
@@ -18,9 +19,10 @@ internal sealed partial class TcpConnection
     private volatile bool _lost;
     private volatile bool _endOfStream;
     private long _readStyle;
-    private LeaseStream? _stream;
-    private LeasePipeReader? _input;
-    private LeasePipeWriter? _output;
+    private LeaseHandle? _handle;
+    private StackTrace? _rentedBy;
+    private volatile bool _isLost;
+    private long _warnedOf;
 
     public long BytesSent(long version) => Checked(version)._bytesSent;
 
@@ -78,19 +80,19 @@ internal sealed partial class TcpConnection
         }
     }
 
-    public Stream StreamFor(long version) => PerLease(
-        ref _stream, version, static (c, v) => new LeaseStream(c, v, ReadStyle.Direct));
+    public Stream StreamFor(LeaseHandle handle, long version) => PerLease(
+        ref handle.Stream, handle, version, static (h, v) => new LeaseStream(h, v, ReadStyle.Direct));
 
-    public PipeReader InputFor(long version)
+    public PipeReader InputFor(LeaseHandle handle, long version)
     {
         ThrowIfStale(version);
         SetReadStyle(version, ReadStyle.Pipe);
-        return PerLease(ref _input, version, static (c, v) =>
-            new LeasePipeReader(v, PipeReader.Create(new LeaseStream(c, v, ReadStyle.Pipe), ReaderOptions)));
+        return PerLease(ref handle.Input, handle, version, static (h, v) =>
+            new LeasePipeReader(v, PipeReader.Create(new LeaseStream(h, v, ReadStyle.Pipe), ReaderOptions)));
     }
 
-    public PipeWriter OutputFor(long version) => PerLease(ref _output, version, static (c, v) =>
-        new LeasePipeWriter(v, PipeWriter.Create(new LeaseStream(c, v, ReadStyle.Direct), WriterOptions))).Writer;
+    public PipeWriter OutputFor(LeaseHandle handle, long version) => PerLease(ref handle.Output, handle, version, static (h, v) =>
+        new LeasePipeWriter(v, PipeWriter.Create(new LeaseStream(h, v, ReadStyle.Direct), WriterOptions))).Writer;
 
     /// <summary>
     /// Why a completed lease must not go idle, by its own record; null when that is clean. What may be left in the
@@ -123,31 +125,31 @@ internal sealed partial class TcpConnection
     }
 
     /// <summary>True when nothing has to be released or parked at return: the word alone changes.</summary>
-    public bool ReturnsPlainly => _input is null && _output is null && !_transport.NeedsParking;
+    public bool ReturnsPlainly => _handle is { HasPipes: false } && !_transport.NeedsParking;
 
     /// <summary>Why a lease that was not completed closes.</summary>
     public CloseReason ReasonNotCompleted() =>
-        InterruptReason ?? (_broken ? CloseReason.Faulted : _endOfStream ? CloseReason.PeerClosed : CloseReason.Abandoned);
+        _isLost ? CloseReason.Leaked : InterruptReason ?? (_broken ? CloseReason.Faulted : _endOfStream ? CloseReason.PeerClosed : CloseReason.Abandoned);
 
     /// <summary>Gives the pipes' buffers back. Call it when the lease is over: never flushes.</summary>
     public void ReleasePipes(long version)
     {
-        if (_input is { } input && input.Version == version)
+        if (_handle?.Input is { } input && input.Version == version)
         {
             input.Release();
-            _input = null;
+            _handle.Input = null;
         }
 
-        if (_output is { } output && output.Version == version)
+        if (_handle?.Output is { } output && output.Version == version)
         {
             output.Release();
-            _output = null;
+            _handle.Output = null;
         }
     }
 
     private bool HasPipeLeftovers(long version) =>
-        (_input is { } input && input.Version == version && input.HasLeftovers)
-        || (_output is { } output && output.Version == version && output.UnflushedBytes > 0);
+        (_handle?.Input is { } input && input.Version == version && input.HasLeftovers)
+        || (_handle?.Output is { } output && output.Version == version && output.UnflushedBytes > 0);
 
     private void ResetLeaseRecord()
     {
@@ -155,9 +157,12 @@ internal sealed partial class TcpConnection
         _bytesSent = 0;
         _bytesReceived = 0;
         _sendStarted = false;
-        _stream = null;
-        _input = null;
-        _output = null;
+        if (_handle is { } handle)
+        {
+            handle.Stream = null;
+            handle.Input = null;
+            handle.Output = null;
+        }
     }
 
     private bool MayBeSentAgain(bool idempotent) => Uses > 1 && (!_sendStarted || (idempotent && _bytesReceived == 0));
@@ -195,7 +200,7 @@ internal sealed partial class TcpConnection
     /// what was seen before the version check keeps it from replacing the other's object, and the second check from
     /// handing its own out.
     /// </summary>
-    private T PerLease<T>(ref T? field, long version, Func<TcpConnection, long, T> make)
+    private T PerLease<T>(ref T? field, LeaseHandle handle, long version, Func<LeaseHandle, long, T> make)
         where T : class, IPerLease
     {
         T? made = null;
@@ -208,7 +213,7 @@ internal sealed partial class TcpConnection
                 return seen;
             }
 
-            made ??= make(this, version);
+            made ??= make(handle, version);
             if (Interlocked.CompareExchange(ref field, made, seen) == seen)
             {
                 ThrowIfStale(version);

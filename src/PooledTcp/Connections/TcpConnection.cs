@@ -27,6 +27,7 @@ internal sealed partial class TcpConnection
         _clock = clock;
         CreatedAt = clock.Read();
         IdleSince = CreatedAt;
+        _handle = new LeaseHandle(this);
     }
 
     /// <summary>Unique in the process, never reused.</summary>
@@ -165,10 +166,12 @@ internal sealed partial class TcpConnection
     /// Starts the record of a new lease. Call it while the connection is leased to nobody yet: after
     /// <see cref="TryTake"/> or <see cref="LendDirectly"/>, before the caller gets the handle.
     /// </summary>
-    public void BeginLease()
+    /// <param name="rentedBy">Where it was rented, if that is to be told of a lost or overdue lease.</param>
+    public void BeginLease(StackTrace? rentedBy = null)
     {
         Uses++;
         BeginHookLease();
+        _rentedBy = rentedBy;
     }
 
     /// <summary>The same for a hook of the endpoint, which does not count as a use.</summary>
@@ -241,7 +244,11 @@ internal sealed partial class TcpConnection
     }
 
     /// <summary>To closed, from whatever the caller owns: pooled, or leased to nobody.</summary>
-    public void MarkClosed() => Interlocked.Exchange(ref _word, CurrentVersion | LeaseWord.Closed);
+    public void MarkClosed()
+    {
+        Interlocked.Exchange(ref _word, CurrentVersion | LeaseWord.Closed);
+        _handle?.Retire();
+    }
 
     /// <summary>
     /// Closes the socket under a running lease (Clear with interruption, end of the client). The lease's operations fail,
@@ -267,8 +274,6 @@ internal sealed partial class TcpConnection
 
     /// <summary>Setup is over: from here on leases end at the pool.</summary>
     public void HandTo(ILeaseOwner owner) => _owner = owner;
-
-    public void Return(long version, bool discard = false) => _owner.Return(this, version, discard);
 
     private static long NextLease(long word) => (LeaseWord.Version(word) + LeaseWord.VersionStep) | LeaseWord.Leased;
 }

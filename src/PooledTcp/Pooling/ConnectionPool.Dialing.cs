@@ -198,6 +198,7 @@ internal sealed partial class ConnectionPool
             }
 
             ArgumentOutOfRangeException.ThrowIfGreaterThan(count, _settings.MaxConnections);
+            ExpectUse(count);
             if (_open >= count)
             {
                 task = Task.CompletedTask;

@@ -14,6 +14,9 @@ internal sealed partial class ConnectionPool
     /// <summary>An idle or life time is looked at this often while it runs, so it ends at most that share late.</summary>
     private const int SweepsPerTimeout = 20;
 
+    /// <summary>So a period's closings come in four portions at least, and a warning at most that share late.</summary>
+    private const int SweepsPerPeriod = 4;
+
     private static readonly TimeSpan ShortestSweep = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan LongestSweep = TimeSpan.FromSeconds(5);
 
@@ -67,8 +70,8 @@ internal sealed partial class ConnectionPool
     }
 
     /// <summary>
-    /// How often this pool is swept: a twentieth of its shortest timeout, from 20 ms to 5 s, and often enough to mark every
-    /// connection before its idle time makes a rent look twice.
+    /// How often this pool is swept: a twentieth of its shortest timeout, a quarter of what is only counted or told, from
+    /// 20 ms to 5 s, and often enough to mark every connection before its idle time makes a rent look twice.
     /// </summary>
     private TimeSpan SweepInterval(PoolSettings settings)
     {
@@ -89,6 +92,15 @@ internal sealed partial class ConnectionPool
         }
 
         interval = _peerIdleLimit.LookEvery < interval ? _peerIdleLimit.LookEvery : interval;
+
+        foreach (TimeSpan time in (ReadOnlySpan<TimeSpan>)[settings.RetentionPeriod, settings.Health.LeaseWarningAfter])
+        {
+            if (time != Timeout.InfiniteTimeSpan && time / SweepsPerPeriod < interval)
+            {
+                interval = time / SweepsPerPeriod;
+            }
+        }
+
         return interval < ShortestSweep ? ShortestSweep : interval;
     }
 
@@ -135,6 +147,8 @@ internal sealed partial class ConnectionPool
                     SweepOne(connection, idle - _settings.MinIdleConnections - evicted.Count, now, interval, evicted);
                 }
             }
+
+            EvictUnneeded(now, interval, evicted);
         }
 
         foreach ((TcpConnection connection, CloseReason reason) in evicted)
@@ -155,6 +169,7 @@ internal sealed partial class ConnectionPool
 
         // A return that came while the stack was detached, or a rent that found it so.
         ServeFromIdle();
+        WarnOfOverdueLeases(now);
     }
 
     private void SweepOne(

@@ -25,6 +25,7 @@ internal sealed partial class ConnectionPool
         TimeSpan limit = timeout ?? _settings.RentTimeout;
         TimeSpan now = Services.Clock.Read();
         TimeSpan deadline = limit == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : now + limit;
+        StackTrace? renter = CaptureRenter();
         while (true)
         {
             Exception? refusal = null;
@@ -58,7 +59,7 @@ internal sealed partial class ConnectionPool
                 else
                 {
                     waiter = Services.Waiters.Get();
-                    waiter.Prepare(this, limit, deadline, cancellationToken);
+                    waiter.Prepare(this, limit, deadline, renter, cancellationToken);
                     _waiters.Enqueue(waiter);
                     RefreshDetour();
                     ArmDeadlineTimer(deadline, now);
@@ -85,7 +86,7 @@ internal sealed partial class ConnectionPool
 
             if (IsUsable(connection!))
             {
-                connection!.BeginLease();
+                connection!.BeginLease(renter);
                 rent = new ValueTask<TcpLease>(new TcpLease(connection));
                 return true;
             }
@@ -101,6 +102,7 @@ internal sealed partial class ConnectionPool
     public bool TryEnqueueRetry(CancellationToken cancellationToken, out ValueTask<TcpLease> rent)
     {
         TimeSpan now = Services.Clock.Read();
+        StackTrace? renter = CaptureRenter();
         Waiter waiter;
         Dial? dials;
         lock (_gate)
@@ -115,7 +117,7 @@ internal sealed partial class ConnectionPool
             TimeSpan limit = _settings.RentTimeout;
             TimeSpan deadline = limit == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : now + limit;
             waiter = Services.Waiters.Get();
-            waiter.Prepare(this, limit, deadline, cancellationToken);
+            waiter.Prepare(this, limit, deadline, renter, cancellationToken);
 
             // MaxWaiters does not count it: there are no more retries than connections, and the queue had let it in before.
             _waiters.EnqueueRetry(waiter);
@@ -200,7 +202,7 @@ internal sealed partial class ConnectionPool
     {
         Dequeue(waiter);
         connection.LendDirectly();
-        connection.BeginLease();
+        connection.BeginLease(waiter.Renter);
     }
 
     /// <summary>Under the gate. The waiter's dial goes on without it and is free for another.</summary>

@@ -111,7 +111,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
             {
                 if (IsUsable(connection))
                 {
-                    connection.BeginLease();
+                    connection.BeginLease(CaptureRenter());
                     lease = new TcpLease(connection);
                     return true;
                 }
@@ -235,6 +235,10 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         if (fault is { } reason)
         {
             Remove(connection, reason);
+            if (reason == CloseReason.Leaked)
+            {
+                ReportLeak(connection);
+            }
         }
         else if (Hooks.Reset is not null)
         {

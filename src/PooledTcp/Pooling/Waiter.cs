@@ -29,6 +29,9 @@ internal sealed class Waiter : IValueTaskSource<TcpLease>
 
     public CancellationToken CancellationToken { get; private set; }
 
+    /// <summary>Where the rent was called; null unless leases remember that.</summary>
+    public StackTrace? Renter { get; private set; }
+
     // The rest belongs to the queue and is touched under the pool's gate only.
 
     public Waiter? Next { get; set; }
@@ -42,11 +45,12 @@ internal sealed class Waiter : IValueTaskSource<TcpLease>
 
     public ValueTask<TcpLease> Task => new(this, _core.Version);
 
-    public void Prepare(ConnectionPool pool, TimeSpan timeout, TimeSpan deadline, CancellationToken cancellationToken)
+    public void Prepare(ConnectionPool pool, TimeSpan timeout, TimeSpan deadline, StackTrace? renter, CancellationToken cancellationToken)
     {
         Pool = pool;
         Timeout = timeout;
         Deadline = deadline;
+        Renter = renter;
         CancellationToken = cancellationToken;
     }
 
@@ -76,6 +80,7 @@ internal sealed class Waiter : IValueTaskSource<TcpLease>
         ObjectPool<Waiter> home = Pool!.Services.Waiters;
         Pool = null;
         CancellationToken = default;
+        Renter = null;
         home.Return(this);
     }
 

@@ -42,7 +42,7 @@ internal readonly record struct CloseFacts
     /// <summary>
     /// Request and reply have lost step: what arrives next belongs to somebody who is gone. Follows from the reason.
     /// </summary>
-    public bool IsOutOfStep => Reason is CloseReason.Faulted or CloseReason.Abandoned or CloseReason.ReturnedDirty or CloseReason.HealthCheckFailed;
+    public bool IsOutOfStep => Reason is CloseReason.Faulted or CloseReason.Abandoned or CloseReason.Leaked or CloseReason.ReturnedDirty or CloseReason.HealthCheckFailed;
 }
 
 /// <summary>The connection as the kernel sees it.</summary>

@@ -35,10 +35,13 @@ internal enum CloseReason
     /// <summary>Returned without <c>Complete()</c>, or by <c>Discard()</c>.</summary>
     Abandoned,
 
+    /// <summary>Never returned: the garbage collector found that nobody held the lease any more.</summary>
+    Leaked,
+
     /// <summary>The endpoint's name no longer resolves to its address.</summary>
     AddressRemoved,
 
-    /// <summary>The limit was lowered below the number of connections.</summary>
+    /// <summary>More than needed: the last two <c>RetentionPeriod</c>s did without it, or the limit was lowered.</summary>
     OverCapacity,
 
     /// <summary>Socket, TLS or address settings changed on reload.</summary>

@@ -40,6 +40,12 @@ internal static partial class PoolLog
     [LoggerMessage(23, LogLevel.Information, "Pool {Pool}: its name has {Count} addresses now, {Added} new and {Removed} gone.", EventName = "pooled_tcp.name.changed")]
     public static partial void AddressesChanged(ILogger logger, string pool, int count, int added, int removed);
 
+    [LoggerMessage(30, LogLevel.Warning, "Pool {Pool}: the lease of connection {ConnectionId} was lost {AgeSeconds:0} s after its rent, without having been disposed; the connection is closed. Rented by: {Renter}", EventName = "pooled_tcp.lease.leaked")]
+    public static partial void LeaseLeaked(ILogger logger, string pool, long connectionId, double ageSeconds, string renter);
+
+    [LoggerMessage(31, LogLevel.Warning, "Pool {Pool}: the lease of connection {ConnectionId} has been out for {AgeSeconds:0} s, longer than Health.LeaseWarningAfter. Rented by: {Renter}", EventName = "pooled_tcp.lease.overdue")]
+    public static partial void LeaseOverdue(ILogger logger, string pool, long connectionId, double ageSeconds, string renter);
+
     [LoggerMessage(5, LogLevel.Error, "Maintenance of a pool failed; it is tried again.", EventName = "pooled_tcp.maintenance.failed")]
     public static partial void MaintenanceFailed(ILogger logger, Exception exception);
 }

@@ -29,6 +29,9 @@ public class OptionsBindingTests
         Assert.Equal(TimeSpan.FromSeconds(5), options.RentTimeout);
         Assert.Equal(TimeSpan.FromSeconds(3), options.ConnectTimeout);
         Assert.Equal(TimeSpan.FromSeconds(90), options.IdleTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(20), options.RetentionPeriod);
+        Assert.Equal(Timeout.InfiniteTimeSpan, options.Health.LeaseWarningAfter);
+        Assert.False(options.Health.CaptureLeaseStacks);
         Assert.Equal(TimeSpan.FromMinutes(30), options.Lifetime);
         Assert.Equal(0.10, options.LifetimeJitter);
         Assert.Null(options.MaxUses);
@@ -78,6 +81,9 @@ public class OptionsBindingTests
             "Endpoints:cache:RentTimeout=infinite",
             "Endpoints:cache:ConnectTimeout=00:00:01.5",
             "Endpoints:cache:IdleTimeout=Infinite",
+            "Endpoints:cache:RetentionPeriod=00:01:00",
+            "Endpoints:cache:Health:LeaseWarningAfter=00:00:30",
+            "Endpoints:cache:Health:CaptureLeaseStacks=true",
             "Endpoints:cache:Lifetime=2.00:00:00",
             "Endpoints:cache:LifetimeJitter=0.25",
             "Endpoints:cache:MaxUses=1000",
@@ -126,6 +132,7 @@ public class OptionsBindingTests
                 ConnectTimeout = TimeSpan.FromSeconds(1.5),
                 DnsRefreshInterval = Timeout.InfiniteTimeSpan,
                 IdleTimeout = Timeout.InfiniteTimeSpan,
+                RetentionPeriod = TimeSpan.FromMinutes(1),
                 Lifetime = TimeSpan.FromDays(2),
                 LifetimeJitter = 0.25,
                 MaxUses = 1000,
@@ -146,6 +153,9 @@ public class OptionsBindingTests
                     Probe = new ProbeScript(new GoodbyeBytes("HELO\r\n"u8.ToArray()), new GoodbyeBytes("OK!"u8.ToArray()), default),
                     ProbeInterval = TimeSpan.FromSeconds(3),
                     ProbeTimeout = TimeSpan.FromSeconds(0.25),
+
+                    LeaseWarningAfter = TimeSpan.FromSeconds(30),
+                    CaptureLeaseStacks = true,
                 },
                 Shutdown = new ShutdownSettings
                 {

@@ -65,12 +65,12 @@ public sealed class TcpConnectionTests
 
         if (send)
         {
-            await connection.SendAsync(version, new byte[1], CancellationToken.None);
+            await connection.SendAsync(connection.HandleForHook, version, new byte[1], CancellationToken.None);
         }
         else
         {
             transport.Feed("x");
-            await connection.ReceiveAsync(version, new byte[1], ReadStyle.Direct, CancellationToken.None);
+            await connection.ReceiveAsync(connection.HandleForHook, version, new byte[1], ReadStyle.Direct, CancellationToken.None);
         }
 
         connection.Complete(version);

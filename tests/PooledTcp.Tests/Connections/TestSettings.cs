@@ -28,6 +28,9 @@ internal static class TestSettings
         MaxBackoff = TimeSpan.FromSeconds(5),
         ProbeInterval = TimeSpan.FromSeconds(30),
         ProbeTimeout = TimeSpan.FromSeconds(1),
+
+        LeaseWarningAfter = Timeout.InfiniteTimeSpan,
+        CaptureLeaseStacks = false,
     };
 
     /// <summary>The ports of this machine, with what it can do about them.</summary>
@@ -44,6 +47,9 @@ internal static class TestSettings
         ConnectTimeout = TimeSpan.FromSeconds(3),
         DnsRefreshInterval = TimeSpan.FromSeconds(30),
         IdleTimeout = TimeSpan.FromSeconds(90),
+
+        // Off: what a test about another rule puts into idle has to stay there.
+        RetentionPeriod = Timeout.InfiniteTimeSpan,
         Lifetime = TimeSpan.FromMinutes(30),
         LifetimeJitter = 0,
         MaxUses = int.MaxValue,

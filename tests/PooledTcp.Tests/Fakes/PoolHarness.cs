@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
@@ -20,7 +21,7 @@ internal sealed class PoolHarness : IAsyncDisposable
 
     private readonly Maintenance _maintenance;
 
-    public PoolHarness(PoolSettings? settings = null, EndpointHooks? hooks = null, bool isAdHoc = false, bool background = false, int idleSlots = 1, double random = 0, FakeResolver? resolver = null)
+    public PoolHarness(PoolSettings? settings = null, EndpointHooks? hooks = null, bool isAdHoc = false, bool background = false, int idleSlots = 1, double random = 0, FakeResolver? resolver = null, ILogger? logger = null)
     {
         PoolClock clock = new(Time);
         _maintenance = new Maintenance(clock, Retired.Add, MaintenanceErrors.Add);
@@ -32,7 +33,7 @@ internal sealed class PoolHarness : IAsyncDisposable
         Services = new PoolServices
         {
             Clock = clock,
-            Logger = NullLogger.Instance,
+            Logger = logger ?? NullLogger.Instance,
             Maintenance = _maintenance,
             NextRandom = () => random,
             Resolve = resolver is null ? static (host, _) => throw new InvalidOperationException($"{host} was looked up") : resolver.ResolveAsync,
@@ -94,9 +95,9 @@ internal sealed class PoolHarness : IAsyncDisposable
         };
 
     /// <summary>A pool whose dials succeed by themselves.</summary>
-    public static PoolHarness Automatic(PoolSettings? settings = null, EndpointHooks? hooks = null, int idleSlots = 1, bool isAdHoc = false, bool background = false, double random = 0)
+    public static PoolHarness Automatic(PoolSettings? settings = null, EndpointHooks? hooks = null, int idleSlots = 1, bool isAdHoc = false, bool background = false, double random = 0, ILogger? logger = null)
     {
-        PoolHarness harness = new(settings, hooks, isAdHoc, background, idleSlots, random);
+        PoolHarness harness = new(settings, hooks, isAdHoc, background, idleSlots, random, logger: logger);
         harness.Connector.Automatic = static _ => new FakeTransport();
         return harness;
     }

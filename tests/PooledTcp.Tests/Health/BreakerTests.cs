@@ -11,7 +11,7 @@ public sealed class BreakerTests
     private static readonly TimeSpan Tick = TimeSpan.FromTicks(1);
 
     private readonly Breaker _breaker;
-    private HealthSettings _settings = TestSettings.Health with { FailuresToOpen = 3, MaxBackoff = TimeSpan.FromSeconds(5) };
+    private HealthSettings _settings = TestSettings.Health with { FailuresToOpen = 3 };
     private double _random;
     private TimeSpan _now = TimeSpan.FromHours(1);
 

@@ -11,7 +11,7 @@ namespace PooledTcp.Tests.Health;
 /// <summary>Which addresses a dial tries in which order, and what each earns by it.</summary>
 public sealed class EndpointRoutesTests
 {
-    private static readonly HealthSettings Settings = TestSettings.Health with { FailuresToOpen = 2, MaxBackoff = TimeSpan.FromSeconds(5) };
+    private static readonly HealthSettings Settings = TestSettings.Health with { FailuresToOpen = 2 };
     private static readonly SocketException Refused = new((int)SocketError.ConnectionRefused);
 
     private readonly EndpointRoutes _routes = new(EndpointAddress.Parse("cache.test:7000"), isResolvable: true, static () => 0);

@@ -121,6 +121,7 @@ public sealed class PeerCloseTests
         TcpLease lease = await pool.RentAsync();
         Assert.Equal(ids[0], lease.ConnectionId);
         Assert.True(connection.TryEndAny(connection.CurrentVersion, out _));
+        connection.RenewHandle();
         connection.PublishIdle();
         pool.PeerWatch.CloseByPeer(ids[0]);
         Assert.True(connection.IsIdle);

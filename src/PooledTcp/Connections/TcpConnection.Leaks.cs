@@ -1,0 +1,95 @@
+using System.Diagnostics;
+
+namespace PooledTcp.Connections;
+
+/// <summary>Who holds the current lease, for how long, and what happens when nobody does any more.</summary>
+internal sealed partial class TcpConnection
+{
+    /// <summary>A hook's lease ends with the hook, so the connection keeps the handle meanwhile, and nothing can be lost.</summary>
+    public LeaseHandle HandleForHook => _handle!;
+
+    /// <summary>On loan to a caller: not to a hook, nor taken by a rent that is still looking at it.</summary>
+    public bool IsOnLoan => IsLeased && Volatile.Read(ref _handle) is null;
+
+    /// <summary><see cref="Uses"/> as the sweep saw it last. The sweep alone uses it.</summary>
+    public int UsesSeen { get; set; }
+
+    /// <summary>How long the lease has run, or ran: exact to about a second, as the start is read from the coarse clock.</summary>
+    public TimeSpan LeaseAge => _clock.Coarse - _rentedAt;
+
+    /// <summary>Where the lease was rented; null unless <c>Health.CaptureLeaseStacks</c> was on.</summary>
+    public StackTrace? RentedBy => _rentedBy;
+
+    /// <summary>
+    /// For the handle of a new lease. Call it last, when the connection is taken and its record begun: the connection lets go
+    /// of the handle, and from here on only the lease keeps it.
+    /// </summary>
+    public LeaseHandle LendHandle()
+    {
+        LeaseHandle handle = _handle!;
+        handle.LentFor = CurrentVersion;
+        Volatile.Write(ref _handle, null);
+        return handle;
+    }
+
+    /// <summary>
+    /// Another handle for the leases to come. A hook may keep its lease in the <see cref="Session"/>, which lives as long as
+    /// the connection; a copy that ended long ago must not keep the next caller's lease from being missed.
+    /// </summary>
+    public void RenewHandle()
+    {
+        _handle?.Retire();
+        _handle = new LeaseHandle(this);
+    }
+
+    /// <summary>Ends the lease that was given <paramref name="version"/>; nothing happens when it has ended already.</summary>
+    public void Return(LeaseHandle handle, long version, bool discard)
+    {
+        if (LeaseWord.IsHeldBy(Volatile.Read(ref _word), version))
+        {
+            // Before the word changes hands: the next rent takes it from here. A second dispose that runs beside the first
+            // may come late and leave it here during the next lease; then that lease is not missed if it is lost.
+            _handle = handle;
+            if (handle.IsLost)
+            {
+                // A finalizer disposes it: the last moment at which anybody could. The same as if it had not.
+                _isLost = true;
+                discard = true;
+            }
+
+            _owner.Return(this, version, discard);
+        }
+
+        GC.KeepAlive(handle);
+    }
+
+    /// <summary>
+    /// On the finalizer thread, where nothing may block or throw: if the lease is running still, it ends on the thread pool, as
+    /// a discard.
+    /// </summary>
+    public void OnHandleLost(LeaseHandle handle)
+    {
+        if (LeaseWord.IsHeldBy(Volatile.Read(ref _word), handle.LentFor))
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(
+                static lost => lost.Return(lost.LentFor, discard: true), handle, preferLocal: false);
+        }
+    }
+
+    /// <summary>True once per lease, when a caller has had it for <paramref name="limit"/>. For the sweep.</summary>
+    /// <remarks>
+    /// The word, then the handle, then the record, then the word again: the handle is gone once the record of its lease was
+    /// begun, and back before the word moves on. So the record that was read is this lease's.
+    /// </remarks>
+    public bool TryFindOverdue(TimeSpan now, TimeSpan limit)
+    {
+        long version = CurrentVersion;
+        if (!IsOnLoan || _warnedOf == version || now - _rentedAt < limit || !LeaseWord.IsHeldBy(Volatile.Read(ref _word), version))
+        {
+            return false;
+        }
+
+        _warnedOf = version;
+        return true;
+    }
+}
