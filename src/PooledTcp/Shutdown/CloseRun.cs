@@ -367,27 +367,34 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
         }
     }
 
-    private static void End(CancellationTokenSource? wait, TimeSpan grace)
+    private void End(CancellationTokenSource? wait, TimeSpan grace)
     {
         // Not here: cancelling runs continuations, and the caller may hold a pool's gate.
         if (wait is not null)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(static end => TryCancel(end.Wait, end.Grace), (Wait: wait, Grace: grace), preferLocal: false);
+            ThreadPool.UnsafeQueueUserWorkItem(static end => end.Run.Cancel(end.Wait, end.Grace), (Run: this, Wait: wait, Grace: grace), preferLocal: false);
         }
     }
 
-    private static void TryCancel(CancellationTokenSource wait, TimeSpan grace)
+    private void Cancel(CancellationTokenSource wait, TimeSpan grace)
     {
+        if (grace > TimeSpan.Zero)
+        {
+            lock (_gate)
+            {
+                // The method may have ended while we were coming, and a timer is not to be armed while it is disposed.
+                if (ReferenceEquals(_wait, wait))
+                {
+                    wait.CancelAfter(grace);
+                }
+            }
+
+            return;
+        }
+
         try
         {
-            if (grace > TimeSpan.Zero)
-            {
-                wait.CancelAfter(grace);
-            }
-            else
-            {
-                wait.Cancel();
-            }
+            wait.Cancel();
         }
         catch (ObjectDisposedException)
         {
