@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using PooledTcp.Configuration;
@@ -20,6 +21,9 @@ internal sealed class PoolHarness : IAsyncDisposable
     public static readonly TimeSpan Hang = TimeSpan.FromSeconds(30);
 
     private readonly Maintenance _maintenance;
+
+    // A test that rents and looks elsewhere has not lost its lease: a collection must not end it.
+    private readonly ConcurrentQueue<Task<TcpLease>> _rents = new();
 
     public PoolHarness(PoolSettings? settings = null, EndpointHooks? hooks = null, bool isAdHoc = false, bool background = false, int idleSlots = 1, double random = 0, FakeResolver? resolver = null, ILogger? logger = null)
     {
@@ -54,6 +58,9 @@ internal sealed class PoolHarness : IAsyncDisposable
     }
 
     public FakeTime Time { get; } = new();
+
+    /// <summary>Leases that the test drops are lost, as they are outside of tests.</summary>
+    public bool LosesLeases { get; set; }
 
     /// <summary>Runs before each close.</summary>
     public Action? OnSchedule { get; set; }
@@ -123,10 +130,10 @@ internal sealed class PoolHarness : IAsyncDisposable
     }
 
     public Task<TcpLease> RentAsync(CancellationToken cancellationToken = default) =>
-        Pool.RentAsync(cancellationToken).AsTask().WaitAsync(Hang, CancellationToken.None);
+        Hold(Pool.RentAsync(cancellationToken).AsTask().WaitAsync(Hang, CancellationToken.None));
 
     public Task<TcpLease> RentAsync(TimeSpan timeout) =>
-        Pool.RentAsync(timeout, CancellationToken.None).AsTask().WaitAsync(Hang, CancellationToken.None);
+        Hold(Pool.RentAsync(timeout, CancellationToken.None).AsTask().WaitAsync(Hang, CancellationToken.None));
 
     /// <summary>A lease on a connection that the test dialed itself.</summary>
     public async Task<(TcpLease Lease, FakeTransport Transport)> DialAsync()
@@ -219,5 +226,15 @@ internal sealed class PoolHarness : IAsyncDisposable
     {
         Core.Close();
         await _maintenance.DisposeAsync();
+    }
+
+    private Task<TcpLease> Hold(Task<TcpLease> rent)
+    {
+        if (!LosesLeases)
+        {
+            _rents.Enqueue(rent);
+        }
+
+        return rent;
     }
 }

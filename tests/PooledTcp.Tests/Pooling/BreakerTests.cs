@@ -151,7 +151,12 @@ public sealed class BreakerTests
         }
 
         await pool.UntilAsync(static now => now is { Waiting: 2, Connecting: 0 });
-        Assert.All(rents.Take(FailuresToOpen), static rent => Assert.IsType<EndpointUnavailableException>(rent.Exception?.InnerException));
+        foreach (Task<TcpLease> rent in rents.Take(FailuresToOpen))
+        {
+            // Out of the queue, and told a moment later.
+            await Assert.ThrowsAsync<EndpointUnavailableException>(() => rent);
+        }
+
         PoolHarness.Return(lease);
         PoolHarness.Return(await rents[3]);
         await rents[4];

@@ -19,6 +19,7 @@ public sealed class LeakTests
     public async Task A_lost_lease_frees_its_place_and_closes_its_connection()
     {
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 1));
+        pool.LosesLeases = true;
         await LoseAsync(pool);
         await CollectUntilAsync(() => pool.Now.Closed == 1);
 
@@ -33,6 +34,7 @@ public sealed class LeakTests
     public async Task Who_waits_is_served_in_its_place()
     {
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 1, rent: Timeout.InfiniteTimeSpan));
+        pool.LosesLeases = true;
         await LoseAsync(pool);
         Task<TcpLease> waiting = pool.RentAsync();
         await CollectUntilAsync(() => waiting.IsCompleted);
@@ -53,6 +55,7 @@ public sealed class LeakTests
             ? new() { Handshake = static (lease, _) => ValueTask.FromResult<object?>(lease) }
             : EndpointHooks.None;
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 1), hooks);
+        pool.LosesLeases = true;
         if (how == "reused")
         {
             await pool.FillAsync(1);
@@ -67,6 +70,7 @@ public sealed class LeakTests
     public async Task One_in_an_abandoned_task_is_found()
     {
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 1));
+        pool.LosesLeases = true;
         WeakReference task = Abandon(pool);
         await CollectUntilAsync(() => pool.Now.Closed == 1);
         Assert.Equal(1, pool.Now.ClosedByReason["leaked"]);
@@ -98,6 +102,7 @@ public sealed class LeakTests
     public async Task A_lease_of_which_anything_is_held_is_not_lost(string held)
     {
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 1));
+        pool.LosesLeases = true;
         await HoldAsync(pool, held);
         for (int i = 0; i < 5; i++)
         {
@@ -114,6 +119,7 @@ public sealed class LeakTests
     public async Task A_lease_that_was_returned_is_not_lost_and_its_connection_not_either()
     {
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 1));
+        pool.LosesLeases = true;
         await pool.FillAsync(1);
         for (int i = 0; i < 5; i++)
         {
@@ -131,6 +137,7 @@ public sealed class LeakTests
         // Both are found in one collection, and which finalizer runs first is open. Were the connection lent again, the
         // other finalizer would take it from under the next caller.
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 8));
+        pool.LosesLeases = true;
         for (int i = 0; i < 8; i++)
         {
             await LoseInAFinalizableAsync(pool);
@@ -146,6 +153,7 @@ public sealed class LeakTests
     {
         RecordingLogger log = new();
         await using PoolHarness pool = PoolHarness.Automatic(Settings(max: 1, stacks: true), logger: log);
+        pool.LosesLeases = true;
         await LoseAsync(pool, "late");
         await CollectUntilAsync(() => log.Has("pooled_tcp.lease.leaked"));
 
@@ -160,6 +168,7 @@ public sealed class LeakTests
     {
         RecordingLogger log = new();
         await using PoolHarness pool = PoolHarness.Automatic(Settings(max: 1), logger: log);
+        pool.LosesLeases = true;
         await LoseAsync(pool);
         await CollectUntilAsync(() => log.Has("pooled_tcp.lease.leaked"));
         Assert.Contains("Health.CaptureLeaseStacks", log.Single("pooled_tcp.lease.leaked").Text, StringComparison.Ordinal);
@@ -171,6 +180,7 @@ public sealed class LeakTests
         RecordingLogger log = new();
         await using PoolHarness pool = PoolHarness.Automatic(
             Settings(max: 2, stacks: true, warning: TimeSpan.FromSeconds(30)), logger: log);
+        pool.LosesLeases = true;
         await pool.FillAsync(2);
         pool.Pass(TimeSpan.FromSeconds(20));
         TcpLease lease = await pool.RentAsync();
@@ -197,6 +207,7 @@ public sealed class LeakTests
         RecordingLogger log = new();
         await using PoolHarness pool = PoolHarness.Automatic(
             Settings(max: 1, stacks: true, warning: TimeSpan.FromSeconds(10)), logger: log);
+        pool.LosesLeases = true;
         TcpLease lease = await pool.RentAsync();
         Task<TcpLease> waiting = CallerOfRentAsync(pool);
         PoolHarness.Return(lease);
@@ -215,6 +226,7 @@ public sealed class LeakTests
             Settings(max: 1, warning: TimeSpan.FromSeconds(1)) with { ConnectTimeout = TimeSpan.FromMinutes(10) },
             new() { Reset = async (_, _) => await end.Task },
             logger: log);
+        pool.LosesLeases = true;
         PoolHarness.Return(await pool.RentAsync());
         pool.Pass(TimeSpan.FromSeconds(30));
         Assert.False(log.Has("pooled_tcp.lease.overdue"));
