@@ -10,10 +10,19 @@
 # Without --install a test whose server or privilege is missing skips and says what it misses.
 set -euo pipefail
 
-# What --install installs: one Debian package per line.
+# What --install installs: one Debian package per line. The tests start servers of their own, on their own ports; those
+# of the packages are not started here, but would be at the next boot of a whole machine.
 server_packages=(
-    iproute2     # ip: network namespaces and links for the tests that read the kernel
-    redis-server # the real server of the integration tests; they start their own on a free port
+    dovecot-imapd       # IMAP, for docs/closing-real-servers.md as all that names a protocol only
+    dovecot-pop3d       # POP3
+    iproute2            # ip: the link between the two namespaces of a test
+    mariadb-server-core # MySQL, without its service
+    memcached           # memcached
+    nginx               # HTTP
+    postgresql          # PostgreSQL
+    python3-aiosmtpd    # SMTP: no service, and no mail server of the machine is displaced
+    redis-server        # the real server of the integration tests, and Redis
+    vsftpd              # FTP
 )
 
 # One configuration for build, test, pack and publish, so that nothing is built twice.
@@ -60,11 +69,12 @@ rm -rf "$results"
 mkdir -p "$results"
 
 # One test project at a time: side by side they would fight for cores and ports and time each other out.
-# A project in which no test ends for three minutes is stopped, and the log says which ones were running.
+# A project in which no test ends for six minutes is stopped, and the log says which ones were running. A scenario of the
+# kernel tests may take four, and then says itself what it waited for.
 arguments=(
     --solution PooledTcp.sln --configuration "$configuration" --no-build
     --max-parallel-test-modules 1 --no-ansi --no-progress --results-directory "$results"
-    --hangdump --hangdump-timeout 3m --hangdump-type None
+    --hangdump --hangdump-timeout 6m --hangdump-type None
 )
 [[ $install == true ]] && arguments+=(--fail-skips on)
 [[ $coverage == true ]] && arguments+=(--coverage --coverage-output-format cobertura)

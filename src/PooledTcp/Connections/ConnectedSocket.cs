@@ -17,6 +17,7 @@ internal sealed partial class ConnectedSocket
     private readonly bool _isTcp;
     private readonly bool _hasTcpInfo;
     private int _closed;
+    private bool _isLocated;
 
     /// <summary>Takes over a connected stream socket. The caller still disposes it if this throws.</summary>
     /// <param name="socket">The socket.</param>
@@ -30,7 +31,7 @@ internal sealed partial class ConnectedSocket
         socket.Blocking = false;
         _socket = socket;
         _isTcp = IsTcp(socket);
-        _hasTcpInfo = OperatingSystem.IsLinux() && _isTcp;
+        _hasTcpInfo = _isTcp && PortAbilities.Detected.TcpOptions;
 
         // Read now: both must outlive the socket, since they are asked for when a close is accounted.
         LocalEndPoint = Fold(socket.LocalEndPoint);
@@ -40,6 +41,19 @@ internal sealed partial class ConnectedSocket
     /// <summary>By family: a socket that a connect callback made need not name its protocol.</summary>
     public static bool IsTcp(Socket socket) =>
         socket.AddressFamily is AddressFamily.InterNetwork or AddressFamily.InterNetworkV6;
+
+    /// <summary>A peer that reset the connection already has no name any more; the first operation says what happened.</summary>
+    public static EndPoint? PeerOf(Socket socket)
+    {
+        try
+        {
+            return socket.RemoteEndPoint;
+        }
+        catch (SocketException)
+        {
+            return null;
+        }
+    }
 
     public EndPoint? LocalEndPoint { get; }
 
@@ -153,19 +167,6 @@ internal sealed partial class ConnectedSocket
         {
             int sent = await _socket.SendAsync(buffer, SocketFlags.None, cancellationToken).ConfigureAwait(false);
             buffer = buffer[sent..];
-        }
-    }
-
-    /// <summary>A peer that reset the connection already has no name any more; the first operation says what happened.</summary>
-    private static EndPoint? PeerOf(Socket socket)
-    {
-        try
-        {
-            return socket.RemoteEndPoint;
-        }
-        catch (SocketException)
-        {
-            return null;
         }
     }
 

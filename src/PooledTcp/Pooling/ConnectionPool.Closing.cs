@@ -7,9 +7,7 @@ using PooledTcp.Telemetry;
 
 namespace PooledTcp.Pooling;
 
-/// <summary>
-/// Closing: the one choke point through which a connection leaves, and the changes of state that make many of them leave.
-/// </summary>
+/// <summary>Closing: the one choke point through which a connection leaves, and what closes under way cost those who wait.</summary>
 internal sealed partial class ConnectionPool
 {
     // Under the gate only.
@@ -21,43 +19,60 @@ internal sealed partial class ConnectionPool
     private TaskCompletionSource? _finished;
     private bool _hasDeadLinks;
 
-    /// <summary>True for an ad hoc pool that has taken itself out of use.</summary>
-    public bool IsRetired
-    {
-        get
-        {
-            // Asked by every rent that found nothing warm at a handle, so not under the gate unless it may be true.
-            if ((_detour & Detour.Refusing) == Detour.None)
-            {
-                return false;
-            }
-
-            lock (_gate)
-            {
-                return _state == PoolState.Retired;
-            }
-        }
-    }
-
     /// <summary>
     /// Closes a connection that the caller owns alone: taken from idle, ended, evicted, or fresh from a dial. Everything
     /// that leaves the pool leaves here, so the counts cannot drift.
     /// </summary>
     private void Remove(TcpConnection connection, CloseReason reason)
     {
-        connection.MarkClosed();
         CloseRun run;
         lock (_gate)
         {
-            _open--;
-            _closing++;
-            _closedBy[(int)reason]++;
-            Debug.Assert(_open >= 0, "No count is ever negative.");
-            run = NewCloseRun(connection, reason);
-            _closings.AddLast(run.Place);
+            run = TakeOut(connection, reason);
         }
 
         Services.Schedule(run);
+    }
+
+    /// <summary>
+    /// <see cref="Remove"/> for a connection that is over the limit or that a shutdown wants gone; false when neither is so.
+    /// Found and taken out under one gate: two returns that saw the same surplus would both leave.
+    /// </summary>
+    private bool TryRemoveSurplus(TcpConnection connection)
+    {
+        CloseRun run;
+        lock (_gate)
+        {
+            if (FindSurplus() is not { } reason)
+            {
+                return false;
+            }
+
+            run = TakeOut(connection, reason);
+        }
+
+        Services.Schedule(run);
+        return true;
+    }
+
+    /// <summary>Under the gate: from open to closing. The caller schedules the run, outside.</summary>
+    private CloseRun TakeOut(TcpConnection connection, CloseReason reason)
+    {
+        connection.MarkClosed();
+        _open--;
+        _closing++;
+        _closedBy[(int)reason]++;
+        Debug.Assert(_open >= 0, "No count is ever negative.");
+        CloseRun run = NewCloseRun(connection, reason);
+        _closings.AddLast(run.Place);
+        if (_state != PoolState.Open)
+        {
+            run.Hurry();
+        }
+
+        // Whoever waits already may be waiting for just this place: nobody else would look.
+        EscalateClosings();
+        return run;
     }
 
     /// <summary>The descriptor is closed: only now is the connection's place given away, so the limit holds in the kernel, too.</summary>
@@ -65,15 +80,21 @@ internal sealed partial class ConnectionPool
     {
         TcpConnection connection = run.Connection;
         Dial? dials;
+
+        // Before the gate: a fake clock may run due timers at any reading.
+        TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
             _closing--;
             Debug.Assert(_closing >= 0, "No count is ever negative.");
             _closings.Remove(run.Place);
+            _closedBy[(int)run.GivenReason]--;
+            _closedBy[(int)run.Reason]++;
             if (!outcome.TimeWaitIsOurs)
             {
                 // Its port is free again, or will be in one round trip.
                 _portsHeldOff = false;
+                _portFreedAt = now;
             }
 
             _closedByMethod[(int)outcome.Method]++;
@@ -127,10 +148,10 @@ internal sealed partial class ConnectionPool
             {
                 Settings = settings.Shutdown,
                 Goodbye = Hooks.Goodbye,
-                Tokens = new PortTokens(Services.Ports.Ledger, account, account is null ? 0 : settings.Ports.TokensOf(account.Usable), Services.Clock.Time),
+                Tokens = new PortTokens(Services.Ports.Ledger, account, account is null ? 0 : TokensOf(settings, account.Usable), Services.Clock.Time),
                 Lane = Services.Lane,
                 Time = Services.Clock.Time,
-                VanishedAfter = settings.Socket.KeepAliveTime + (settings.Socket.KeepAliveInterval * settings.Socket.KeepAliveCount),
+                VanishedAfter = connection.VanishedAfter,
                 PortsExhausted = _portsExhausted is not null,
                 HasWaiters = _waiters.Count > 0,
             },
@@ -138,8 +159,15 @@ internal sealed partial class ConnectionPool
     }
 
     /// <summary>
+    /// With the client to close first there is no close without a token, so there is one at least: validation sees to it for
+    /// the range it knows of, but this host's may be smaller, or shrink.
+    /// </summary>
+    private static int TokensOf(PoolSettings settings, int usable) =>
+        Math.Max(settings.Ports.TokensOf(usable), settings.Shutdown.ClosesFirst == ClosesFirst.Client ? 1 : 0);
+
+    /// <summary>
     /// Under the gate: whoever waits and can have neither an idle connection nor a dial pre-empts a closing one, the oldest
-    /// first. It cannot be served sooner by anything else.
+    /// first. It cannot be served sooner by anything else. Each of them one: those pre-empted before are on their way.
     /// </summary>
     private void EscalateClosings()
     {
@@ -159,248 +187,24 @@ internal sealed partial class ConnectionPool
         }
     }
 
-    /// <summary>
-    /// Ends the generation: idle connections close now, leased ones at their return (or now, if interrupted), running dials
-    /// are given up and started afresh for whoever waits.
-    /// </summary>
-    public void Clear(CloseReason reason, bool interruptLeases)
+    /// <summary>Under the gate: why a connection that is nobody's should go: the pool shuts down, or the limit was lowered.</summary>
+    private CloseReason? FindSurplus() =>
+        _state != PoolState.Open && _waiters.Count == 0 ? CloseReason.PoolShutdown
+        : IsOverLimit ? CloseReason.OverCapacity
+        : null;
+
+    /// <summary>Under the gate: nobody waits for a server's own close any more.</summary>
+    private void HurryClosings()
     {
-        Dial[] dials;
-        lock (_gate)
+        foreach (CloseRun run in _closings)
         {
-            _generationReason = reason;
-            _generation++;
-            Interlocked.MemoryBarrier();
-            dials = [.. _dials];
-        }
-
-        foreach (Dial dial in dials)
-        {
-            dial.Cancel();
-        }
-
-        CloseOutdated(reason, interruptLeases);
-        Launch(Plan());
-    }
-
-    /// <summary>Rents wait (and may time out) until <see cref="TryResume"/>; leases go on. False when the pool is retired.</summary>
-    public bool TryPause()
-    {
-        lock (_gate)
-        {
-            if (_state == PoolState.Retired)
-            {
-                return false;
-            }
-
-            _paused = _state == PoolState.Open;
-            RefreshDetour();
-            return true;
-        }
-    }
-
-    public bool TryResume()
-    {
-        lock (_gate)
-        {
-            if (_state == PoolState.Retired)
-            {
-                return false;
-            }
-
-            _paused = false;
-            RefreshDetour();
-        }
-
-        ServeFromIdle();
-        Launch(Plan());
-        Services.Maintenance.Request(this);
-        return true;
-    }
-
-    /// <summary>
-    /// New settings. Limits hold from now on; a changed address, socket or TLS setting starts a new generation.
-    /// </summary>
-    public void Apply(PoolSettings settings)
-    {
-        bool shared;
-        List<WarmUp>? tooLarge;
-        lock (_gate)
-        {
-            shared = settings.SharesConnectionsWith(_settings);
-            _settings = settings;
-            tooLarge = TakeWarmUps(above: settings.MaxConnections);
-            MarkAllForTheClock();
-            RefreshDetour();
-        }
-
-        tooLarge?.ForEach(w => w.Done.TrySetException(new InvalidOperationException(
-            $"MaxConnections of pool '{Name}' was lowered to {settings.MaxConnections}, below the {w.Count} connections to warm up.")));
-
-        if (!shared)
-        {
-            Clear(CloseReason.OptionsChanged, interruptLeases: false);
-        }
-
-        // A lowered limit closes idle ones now, a raised one dials for waiters; the sweep sets its pace and marks anew.
-        _sweepNow = true;
-        ServeFromIdle();
-        Launch(Plan());
-        Services.Maintenance.Request(this);
-    }
-
-    /// <summary>
-    /// Refuses new rents, closes what is idle, and completes when the last connection is gone. Who waits already is still
-    /// served: that work was accepted.
-    /// </summary>
-    public Task DrainAsync()
-    {
-        Dial[] unwanted = [];
-        Dial? dials = null;
-        List<WarmUp>? warm = null;
-        Task drained;
-        lock (_gate)
-        {
-            _drained ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            drained = _drained.Task;
-            if (_state == PoolState.Open)
-            {
-                _state = PoolState.Draining;
-                _paused = false;
-                unwanted = [.. _orphans];
-                _orphans.Clear();
-
-                // Nobody needs warm connections any more, and the planner would go on dialing for them: each one would
-                // close at once as surplus, and the drain would never end.
-                warm = TakeWarmUps();
-                RefreshDetour();
-                dials = PlanDials();
-            }
-
-            CompleteDrainIfEmpty();
-        }
-
-        warm?.ForEach(w => w.Done.TrySetException(ClosedError()));
-        foreach (Dial dial in unwanted)
-        {
-            dial.Cancel();
-        }
-
-        ServeFromIdle();
-        Launch(dials);
-        return drained;
-    }
-
-    /// <summary>Closes everything: waiters fail, dials are given up, idle connections close, leases lose their sockets.</summary>
-    public void Close()
-    {
-        List<Waiter> waiters;
-        List<WarmUp>? warm;
-        Dial[] dials;
-        lock (_gate)
-        {
-            if (_state is PoolState.Closed or PoolState.Retired)
-            {
-                return;
-            }
-
-            _state = PoolState.Closed;
-            _paused = false;
-            _generationReason = CloseReason.PoolShutdown;
-            _generation++;
-            waiters = DequeueAll();
-            warm = TakeWarmUps();
-            dials = [.. _dials];
-            RefreshDetour();
-            _deadlineTimer?.Dispose();
-            CompleteDrainIfEmpty();
-        }
-
-        foreach (Waiter waiter in waiters)
-        {
-            waiter.Fail(ClosedError());
-        }
-
-        warm?.ForEach(w => w.Done.TrySetException(ClosedError()));
-        foreach (Dial dial in dials)
-        {
-            dial.Cancel();
-        }
-
-        CloseOutdated(CloseReason.PoolShutdown, interruptLeases: true);
-        HookCancellation.Queue(_closed);
-    }
-
-    /// <summary>Takes an ad hoc pool out of use if it is empty. From then on it lends nothing; its handles ask for another.</summary>
-    private bool TryRetire()
-    {
-        lock (_gate)
-        {
-            if (_state != PoolState.Open || _paused || _waiters.Count > 0 || Live > 0 || _warmUps.Count > 0)
-            {
-                return false;
-            }
-
-            _state = PoolState.Retired;
-            RefreshDetour();
-            _deadlineTimer?.Dispose();
-            return true;
-        }
-    }
-
-    private void CloseOutdated(CloseReason reason, bool interruptLeases)
-    {
-        List<TcpConnection> evicted = [];
-        List<TcpConnection> leased = [];
-        lock (_gate)
-        {
-            foreach (TcpConnection? connection in _table.Items)
-            {
-                if (connection is null || connection.Generation == _generation)
-                {
-                    continue;
-                }
-
-                if (connection.TryEvict())
-                {
-                    evicted.Add(connection);
-                }
-                else if (interruptLeases && !connection.IsClosed)
-                {
-                    // Leased, or in the hands of a rent that has not looked at the generation yet: it fails its check.
-                    leased.Add(connection);
-                }
-            }
-        }
-
-        foreach (TcpConnection connection in leased)
-        {
-            connection.Interrupt(reason);
-        }
-
-        foreach (TcpConnection connection in evicted)
-        {
-            Remove(connection, reason);
-        }
-    }
-
-    /// <summary>Why a connection that is nobody's should go: the pool shuts down, or the limit was lowered.</summary>
-    private CloseReason? FindSurplus()
-    {
-        lock (_gate)
-        {
-            if (_state != PoolState.Open && _waiters.Count == 0)
-            {
-                return CloseReason.PoolShutdown;
-            }
-
-            return IsOverLimit ? CloseReason.OverCapacity : null;
+            run.Hurry();
         }
     }
 
     /// <summary>
     /// Completes when no close is under way, each of which has its deadline; for the end of a client, which then has left
-    /// nothing behind. Whoever can be hurried is: nobody waits for a server's own close any more.
+    /// nothing behind.
     /// </summary>
     public Task FinishClosingAsync()
     {

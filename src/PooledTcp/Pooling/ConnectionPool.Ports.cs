@@ -1,3 +1,4 @@
+using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Ports;
 using PooledTcp.Telemetry;
@@ -10,10 +11,15 @@ namespace PooledTcp.Pooling;
 /// </summary>
 internal sealed partial class ConnectionPool
 {
+    /// <summary>Timers may fire a little early. A dial that comes before the ledger's own mark has run out is refused, and held off anew.</summary>
+    public static readonly TimeSpan HoldMargin = TimeSpan.FromMilliseconds(10);
+
     // Under the gate only.
     private readonly HashSet<PortAccount> _accounts = [];
+    private int _pruneAccountsAt = 16;
     private NoLocalPortException? _portsExhausted;
     private bool _portsHeldOff;
+    private TimeSpan? _portFreedAt;
     private ITimer? _portsTimer;
 
     // Ticks of the clock; 0 before the first.
@@ -23,8 +29,11 @@ internal sealed partial class ConnectionPool
     {
         bool isNew;
         Dial? dials;
+        List<WarmUp>? warm;
         lock (_gate)
         {
+            // A rent waits for a port until its deadline; a warm-up has none.
+            warm = TakeWarmUps();
             isNew = _portsExhausted is null;
             _portsExhausted = exception;
             _portsHeldOff = _state != PoolState.Closed;
@@ -41,6 +50,7 @@ internal sealed partial class ConnectionPool
         Launch(dials);
         HoldOffDials();
         Services.Maintenance.Request(this);
+        warm?.ForEach(w => w.Done.TrySetException(NoPortError("for a connection to warm up", exception)));
         if (isNew)
         {
             PoolLog.PortsExhausted(Services.Logger, Name, exception.Message);
@@ -49,34 +59,33 @@ internal sealed partial class ConnectionPool
 
     /// <summary>
     /// No hot retry: a failing connect costs 3 ms of CPU (tcp-facts section 3). The next dial comes after a second, or when
-    /// one of our own connections has given its port back.
+    /// one of our own connections has given its port back; if one did just now, and the dial came before the peer's ACK, soon.
     /// </summary>
     private void HoldOffDials()
     {
+        TimeSpan now = Services.Clock.Read();
+        TimeSpan hold;
         lock (_gate)
         {
             if (_state == PoolState.Closed)
             {
                 return;
             }
+
+            hold = now - _portFreedAt < PortLedger.ReturnHold ? PortLedger.ReturnHold : PortLedger.FailureHold;
         }
 
         // Outside the gate: a fake TimeProvider runs what is due on the stack of who makes a timer.
         ITimer timer = Services.Clock.Time.CreateTimer(
-            static pool => ((ConnectionPool)pool!).DialAgain(), this, PortLedger.FailureHold, Timeout.InfiniteTimeSpan);
+            static pool => ((ConnectionPool)pool!).DialAgain(), this, hold + HoldMargin, Timeout.InfiniteTimeSpan);
         Interlocked.Exchange(ref _portsTimer, timer)?.Dispose();
     }
 
     /// <summary>A connection that never came to the pool: closed quietly, and out of the books.</summary>
-    public void GiveUp(Transport transport)
+    public void GiveUp(Transport transport, PoolSettings settings)
     {
-        transport.BeginClosing().ForgetAfterFin();
+        GivenUp.Close(transport.BeginClosing(), transport.PortAccount, Services.Ports.Ledger, settings);
         transport.Close();
-        if (transport.PortAccount is { } account)
-        {
-            Services.Ports.Ledger.Closing(account);
-            Services.Ports.Ledger.Closed(account, PortDebt.None);
-        }
     }
 
     /// <summary>At most once a second: on a churning endpoint every close would say it.</summary>
@@ -98,6 +107,11 @@ internal sealed partial class ConnectionPool
         {
             _portsHeldOff = false;
             dials = PlanDials();
+            if (_connecting == 0)
+            {
+                // Nobody asks whether it is over. Left standing, it would blame the ports for what the next waiters lack.
+                _portsExhausted = null;
+            }
         }
 
         Launch(dials);
@@ -105,11 +119,17 @@ internal sealed partial class ConnectionPool
 
     private void NoteAccount(PortAccount? account)
     {
-        if (account is not null)
+        if (account is null || !_accounts.Add(account) || _accounts.Count < _pruneAccountsAt)
         {
-            _accounts.Add(account);
+            return;
         }
+
+        // An account that fell out of use comes back as another object, so without snapshots they would pile up.
+        ForgetUnusedAccounts();
+        _pruneAccountsAt = Math.Max(16, 2 * _accounts.Count);
     }
+
+    private void ForgetUnusedAccounts() => _accounts.RemoveWhere(account => Services.Ports.Ledger.Use(account) == default);
 
     /// <summary>Under the gate: ports this pool's tuples hold, how many they may reckon with, and the TIME-WAITs among them.</summary>
     private (int Used, int Budget, int TimeWaitOwed) CountPorts()
@@ -117,7 +137,7 @@ internal sealed partial class ConnectionPool
         int used = 0;
         int owed = 0;
         int budget = 0;
-        _accounts.RemoveWhere(account => Services.Ports.Ledger.Use(account) == default);
+        ForgetUnusedAccounts();
         foreach (PortAccount account in _accounts)
         {
             PortUse use = Services.Ports.Ledger.Use(account);
