@@ -61,6 +61,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
             Logger = logger,
             Ports = ports,
             Lane = new ClosingLane(settings.MaxClosing),
+            Cap = new SharedCap(settings.MaxTotalConnections, clock),
             Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(logger, e)),
         };
         foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
@@ -192,6 +193,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
             }
 
             _services.Lane.Resize(settings.MaxClosing - _settings.MaxClosing);
+            _services.Cap.Resize(settings.MaxTotalConnections);
             _settings = settings;
             foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
             {

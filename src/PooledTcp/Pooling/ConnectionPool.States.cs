@@ -60,6 +60,7 @@ internal sealed partial class ConnectionPool
             }
 
             _paused = _state == PoolState.Open;
+            LeaveCapIfServed();
             RefreshDetour();
             return true;
         }
@@ -91,17 +92,19 @@ internal sealed partial class ConnectionPool
     {
         bool shared;
         List<WarmUp>? tooLarge;
+        int reach;
         lock (_gate)
         {
             shared = settings.SharesConnectionsWith(_settings);
             _settings = settings;
-            tooLarge = TakeWarmUps(above: settings.MaxConnections);
+            reach = Reach;
+            tooLarge = TakeWarmUps(above: reach);
             MarkAllForTheClock();
             RefreshDetour();
         }
 
         tooLarge?.ForEach(w => w.Done.TrySetException(new InvalidOperationException(
-            $"MaxConnections of pool '{Name}' was lowered to {settings.MaxConnections}, below the {w.Count} connections to warm up.")));
+            $"{(reach == settings.MaxConnections ? $"MaxConnections of pool '{Name}'" : "MaxTotalConnections")} was lowered to {reach}, below the {w.Count} connections to warm up.")));
 
         if (!shared)
         {
@@ -178,6 +181,7 @@ internal sealed partial class ConnectionPool
             waiters = DequeueAll();
             warm = TakeWarmUps();
             dials = [.. _dials];
+            _cap.Withdraw(_share);
             RefreshDetour();
             HurryClosings();
             _deadlineTimer?.Dispose();
@@ -211,6 +215,7 @@ internal sealed partial class ConnectionPool
             }
 
             _state = PoolState.Retired;
+            _cap.Withdraw(_share);
             RefreshDetour();
             _deadlineTimer?.Dispose();
             return true;

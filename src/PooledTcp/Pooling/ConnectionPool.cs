@@ -59,6 +59,8 @@ internal sealed partial class ConnectionPool : ILeaseOwner
         Connector = connector;
         Hooks = hooks;
         Services = services;
+        _cap = services.Cap;
+        _share = new CapShare(this);
         _settings = settings;
         _idle = new IdleStore(_table, services.IdleSlots);
     }
@@ -128,6 +130,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner
             && connection.IsCleanlyCompleted(version, out long seen)
             && connection.ReturnsPlainly
             && _detour == Detour.None
+            && !_cap.IsTight
             && Hooks.Reset is null
             && FindReturnFault(connection, version) is null)
         {
@@ -288,8 +291,10 @@ internal sealed partial class ConnectionPool : ILeaseOwner
         }
 
         // Before the hand-off, which does not count as idle time: neither for IdleTimeout nor for the next lease's IdleFor.
-        connection.IdleSince = Services.Clock.Coarse;
-        if ((_detour & Detour.ConcernsReturns) != Detour.None && TryPlace(connection))
+        // While other pools queue it may have to go after a turn, so then the clock is read.
+        bool isTight = _cap.IsTight;
+        connection.IdleSince = isTight ? Services.Clock.Read() : Services.Clock.Coarse;
+        if ((isTight || (_detour & Detour.ConcernsReturns) != Detour.None) && TryPlace(connection))
         {
             return;
         }
@@ -326,6 +331,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner
             ServeFromIdle();
         }
 
+        NoteIdle();
         RemoveIfOutdated(connection, version);
     }
 

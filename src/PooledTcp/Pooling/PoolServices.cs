@@ -24,6 +24,8 @@ internal sealed class PoolServices
 
     public required ClosingLane Lane { get; init; }
 
+    public required SharedCap Cap { get; init; }
+
     /// <summary>Where closes run: the thread pool; the tests run them on the spot.</summary>
     public Action<IThreadPoolWorkItem> Schedule { get; init; } = static work => ThreadPool.UnsafeQueueUserWorkItem(work, preferLocal: false);
 

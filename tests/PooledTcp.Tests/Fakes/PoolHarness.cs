@@ -37,6 +37,7 @@ internal sealed class PoolHarness : IAsyncDisposable
             NextRandom = () => random,
             Ports = new LocalPorts(Time, PortAbilities.None),
             Lane = new ClosingLane(256),
+            Cap = new SharedCap(int.MaxValue, clock),
 
             // On the spot: what a test closes is closed when the call returns.
             Schedule = work =>
