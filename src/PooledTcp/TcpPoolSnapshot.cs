@@ -72,4 +72,16 @@ public sealed record TcpPoolSnapshot
 
     /// <summary>Why the last failed dial failed; null when none did.</summary>
     public required Exception? LastConnectError { get; init; }
+
+    /// <summary>How long ago that was; null when no dial failed.</summary>
+    public required TimeSpan? LastConnectErrorAge { get; init; }
+
+    /// <summary>
+    /// Whether the endpoint is dialed: open only when the breaker of every address is. While it is open a rent that finds no
+    /// idle connection fails at once.
+    /// </summary>
+    public required BreakerState BreakerState { get; init; }
+
+    /// <summary>Its addresses, in the resolver's order; one for a literal, a unix socket or a connect callback.</summary>
+    public required IReadOnlyList<TcpAddressSnapshot> Addresses { get; init; }
 }

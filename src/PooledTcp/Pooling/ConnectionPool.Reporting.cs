@@ -11,8 +11,10 @@ internal sealed partial class ConnectionPool
 
     public TcpPoolSnapshot GetSnapshot()
     {
+        TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
+            _routes.Advance(now);
             // Rents and returns go on meanwhile: a connection is idle or used in turn, but counted once.
             int idle = CountIdle();
             (int Used, int Budget, int TimeWaitOwed) ports = CountPorts();
@@ -43,6 +45,9 @@ internal sealed partial class ConnectionPool
                 DialsFailed = _dialsFailed,
                 RentTimeouts = Interlocked.Read(ref _rentTimeouts),
                 LastConnectError = _lastConnectError,
+                LastConnectErrorAge = _lastConnectError is null ? null : now - _lastConnectErrorAt,
+                BreakerState = _routes.State,
+                Addresses = DescribeAddresses(),
             };
         }
     }

@@ -96,6 +96,11 @@ internal sealed partial class ConnectionPool
         lock (_gate)
         {
             shared = settings.SharesConnectionsWith(_settings);
+            if (settings.Address != _settings.Address)
+            {
+                ResetRoutes(settings);
+            }
+
             _settings = settings;
             reach = Reach;
             tooLarge = TakeWarmUps(above: reach);
@@ -185,10 +190,12 @@ internal sealed partial class ConnectionPool
             RefreshDetour();
             HurryClosings();
             _deadlineTimer?.Dispose();
-            _portsTimer?.Dispose();
             CompleteDrainIfEmpty();
         }
 
+        // After the state, which whoever arms one reads again afterwards: none is left behind.
+        Interlocked.Exchange(ref _portsTimer, null)?.Dispose();
+        Interlocked.Exchange(ref _breakerTimer, null)?.Dispose();
         foreach (Waiter waiter in waiters)
         {
             waiter.Fail(ClosedError());
@@ -218,6 +225,7 @@ internal sealed partial class ConnectionPool
             _cap.Withdraw(_share);
             RefreshDetour();
             _deadlineTimer?.Dispose();
+            Interlocked.Exchange(ref _breakerTimer, null)?.Dispose();
             return true;
         }
     }

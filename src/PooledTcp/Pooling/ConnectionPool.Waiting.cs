@@ -31,6 +31,7 @@ internal sealed partial class ConnectionPool
             Waiter? waiter = null;
             lock (_gate)
             {
+                _routes.Advance(now);
                 if (_state == PoolState.Retired)
                 {
                     rent = default;
@@ -44,6 +45,10 @@ internal sealed partial class ConnectionPool
                 else if (_detour == Detour.None && (connection = _idle.TryTake()) is not null)
                 {
                     // The sweep had the stack in its hands when the warm path looked.
+                }
+                else if (IsUnreachable())
+                {
+                    refusal = BreakerError(now);
                 }
                 else if (!CanDialForNewcomer() && _waiters.Count - _waiters.Dialed >= _settings.MaxWaiters)
                 {
