@@ -27,6 +27,18 @@ internal sealed partial class SharedCap
     /// <summary>The last walk found nothing idle, and nothing has become so since.</summary>
     private bool _isBarren;
 
+    /// <summary>For tests that must know whether what was idle has been looked at.</summary>
+    public bool IsLooking
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _isLooking;
+            }
+        }
+    }
+
     /// <summary>A connection went idle while pools queue: it has a turn. Called outside every lock, after its publication.</summary>
     public void NoteIdle()
     {
@@ -54,6 +66,18 @@ internal sealed partial class SharedCap
     private void LookForOneMore(bool wasTight)
     {
         if (_isLooking || !wasTight || !(_isTimed || _isBarren))
+        {
+            Look();
+        }
+    }
+
+    /// <summary>
+    /// Under the lock: above a lowered limit a close frees no place for those who queue, so they may lack one more than when
+    /// they were looked after.
+    /// </summary>
+    private void LookIfUnaware()
+    {
+        if (IsLacking && !_isLooking && !_isTimed && !_isBarren)
         {
             Look();
         }

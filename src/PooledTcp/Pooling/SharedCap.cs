@@ -202,7 +202,19 @@ internal sealed partial class SharedCap
         {
             bool isAboveShare = (long)(share.Held - share.Closing) * _active > _max;
             bool isWanted = _queue.Count - (share.IsQueued ? 1 : 0) > _coming && !_isLooking;
-            return TryPromise(share, isTurnOver && canGiveWay && isAboveShare && isWanted);
+            if (!TryPromise(share, isTurnOver && canGiveWay && isAboveShare && isWanted))
+            {
+                return false;
+            }
+
+            if (share.IsQueued)
+            {
+                // It had its turn: standing in front, it would get the place it gave up.
+                _queue.Remove(share.QueuePlace);
+                _queue.AddLast(share.QueuePlace);
+            }
+
+            return true;
         }
     }
 
@@ -322,6 +334,7 @@ internal sealed partial class SharedCap
 
         _isTight = _queue.Count > 0 || _used > _max;
         HurryClosings();
+        LookIfUnaware();
     }
 
     private void Enqueue(CapShare share)
