@@ -16,7 +16,7 @@ public sealed class FairnessTests(ITestOutputHelper output)
     private const int OtherCallers = 2;
 
     /// <summary>Many turns of each key, whatever the machine's speed: the test counts requests, not seconds.</summary>
-    private const int RequestsPerKey = 150;
+    private const int RequestsPerKey = 250;
 
     [Fact]
     public async Task The_worst_key_gets_at_least_four_fifths_of_its_fair_share()
