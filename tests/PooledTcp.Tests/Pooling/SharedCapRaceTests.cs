@@ -1,4 +1,3 @@
-using PooledTcp.Pooling;
 using PooledTcp.Tests.Fakes;
 using Xunit;
 

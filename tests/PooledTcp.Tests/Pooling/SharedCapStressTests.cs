@@ -1,4 +1,3 @@
-using PooledTcp.Configuration;
 using PooledTcp.Tests.Fakes;
 using Xunit;
 

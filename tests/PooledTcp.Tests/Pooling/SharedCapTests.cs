@@ -1,6 +1,5 @@
 using System.Net;
 using PooledTcp.Configuration;
-using PooledTcp.Pooling;
 using PooledTcp.Ports;
 using PooledTcp.Tests.Fakes;
 using Xunit;
