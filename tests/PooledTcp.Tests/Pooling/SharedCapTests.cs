@@ -88,7 +88,8 @@ public sealed class SharedCapTests
         Task<TcpLease> own = pools[0].RentAsync();
         Task<TcpLease> other = pools[1].RentAsync();
 
-        // Within the turn it goes to its own waiter.
+        // Within the turn it goes to its own waiter, also when it is known that nothing is idle.
+        await pools.UntilAsync(() => !pools.Cap.IsLooking);
         PoolHarness.Return(lease);
         lease = await own;
         Assert.True(lease.IsReused);
@@ -334,6 +335,28 @@ public sealed class SharedCapTests
             PoolHarness.Return(lease);
             return next;
         }
+    }
+
+    [Fact]
+    public async Task Above_a_lowered_limit_a_close_that_frees_no_place_makes_an_idle_one_give_way()
+    {
+        await using KeyedPools pools = new(max: 3, keys: 4);
+        pools[0].Connector.Automatic = static _ => new FakeTransport { IsTls = true, HoldFarewells = true };
+        await pools[0].FillAsync(1);
+        TcpLease lease = await pools[1].RentAsync();
+        await pools[2].FillAsync(1);
+        await pools.PassTurnAsync();
+
+        // Its last words do not leave before DrainTimeout.
+        pools[0].Pool.Clear();
+        pools.Cap.Resize(2);
+        Task<TcpLease> rent = pools[3].RentAsync();
+        await pools.PassTurnAsync();
+        Assert.Equal(1, pools[2].Now.Idle);
+
+        PoolHarness.Return(await pools.WhileTurnsPassAsync(rent));
+        Assert.Equal(1, pools[2].SharedCapCloses);
+        PoolHarness.Return(lease);
     }
 
     [Fact]
