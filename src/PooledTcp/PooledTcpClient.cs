@@ -65,6 +65,8 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
             Resolve = resolve ?? Dns.GetHostAddressesAsync,
             Lane = new ClosingLane(settings.MaxClosing),
             PeerWatch = PortAbilities.Detected.PeerCloseEvents ? new PeerCloseWatch() : NoPeerCloseWatch.Instance,
+
+            Cap = new SharedCap(settings.MaxTotalConnections, clock),
             Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(logger, e)),
         };
         foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
@@ -198,6 +200,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
             }
 
             _services.Lane.Resize(settings.MaxClosing - _settings.MaxClosing);
+            _services.Cap.Resize(settings.MaxTotalConnections);
             _settings = settings;
             foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
             {

@@ -71,14 +71,14 @@ public sealed partial class TcpPool
 
     /// <summary>
     /// Opens connections, MaxConnecting at a time, until <paramref name="count"/> are open (idle or used), so that the first
-    /// callers find them warm. A paused pool dials nothing, so this waits until <see cref="Resume"/>, without limit: pass a
-    /// token that ends the wait.
+    /// callers find them warm. A paused pool dials nothing, so this waits until <see cref="Resume"/>, without limit, and so it
+    /// does while MaxTotalConnections leaves no place: pass a token that ends the wait.
     /// </summary>
-    /// <param name="count">1 to MaxConnections.</param>
+    /// <param name="count">1 to MaxConnections, and to MaxTotalConnections.</param>
     /// <param name="cancellationToken">Stops waiting; dials that are running go on.</param>
     /// <exception cref="EndpointUnavailableException">A dial failed; the ones that succeeded stay.</exception>
     /// <exception cref="LocalPortsExhaustedException">No local port is free; the connections that were opened stay.</exception>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="count"/> is below 1 or above MaxConnections.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="count"/> is below 1 or above MaxConnections or MaxTotalConnections.</exception>
     /// <exception cref="PoolClosedException">The client is draining or disposed.</exception>
     public Task WarmUpAsync(int count, CancellationToken cancellationToken = default)
     {

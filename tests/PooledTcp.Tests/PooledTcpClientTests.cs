@@ -431,6 +431,27 @@ public sealed class PooledTcpClientTests
             maxClosing: maxClosing);
     }
 
+    [Fact]
+    public async Task A_reload_of_MaxTotalConnections_holds_at_once_for_all_pools()
+    {
+        await using Harness client = new("cache", "gateway");
+        TcpLease lease = await RentAsync(client.Client.GetPool("cache"));
+        PoolHarness.Return(await RentAsync(client.Client.GetPool("gateway")));
+        Configure(maxTotal: 1);
+        await PoolHarness.UntilAsync(() => client.Client.GetPool("gateway").GetSnapshot() is { Idle: 0, Closing: 0 });
+        Task<TcpLease> named = RentAsync(client.Client.GetPool("gateway"));
+        Task<TcpLease> adHoc = RentAsync(client.Client.GetPool(new IPEndPoint(IPAddress.Loopback, 7)));
+        Assert.False(named.IsCompleted);
+        Assert.False(adHoc.IsCompleted);
+
+        Configure(maxTotal: null);
+        PoolHarness.Return(await named);
+        PoolHarness.Return(await adHoc);
+        PoolHarness.Return(lease);
+
+        void Configure(int? maxTotal) => client.Apply("cache", static _ => { }, maxTotal: maxTotal);
+    }
+
     private sealed class Harness : IAsyncDisposable
     {
         private readonly ConcurrentQueue<FakeConnector> _connectors = new();
@@ -474,8 +495,8 @@ public sealed class PooledTcpClientTests
 
         public IEnumerable<FakeTransport> Transports => _connectors.SelectMany(static c => c.Transports);
 
-        public void Apply(string name, Action<TcpEndpointOptions> configure, Action<TcpEndpointOptions>? alsoDefaults = null, int? maxClosing = null) =>
-            Client.Apply(Settings([.. _names.Append(name).Distinct()], name, configure, alsoDefaults, maxClosing));
+        public void Apply(string name, Action<TcpEndpointOptions> configure, Action<TcpEndpointOptions>? alsoDefaults = null, int? maxClosing = null, int? maxTotal = null) =>
+            Client.Apply(Settings([.. _names.Append(name).Distinct()], name, configure, alsoDefaults, maxClosing, maxTotal));
 
         public Task StepUntilAsync(Func<bool> condition) => PoolHarness.UntilAsync(() =>
         {
@@ -492,10 +513,11 @@ public sealed class PooledTcpClientTests
 
         private static ClientSettings Settings(
             string[] names, string? changed = null, Action<TcpEndpointOptions>? configure = null, Action<TcpEndpointOptions>? defaults = null,
-            int? maxClosing = null)
+            int? maxClosing = null, int? maxTotal = null)
         {
             PooledTcpOptions options = new();
             options.MaxClosing = maxClosing ?? options.MaxClosing;
+            options.MaxTotalConnections = maxTotal;
             defaults?.Invoke(options.Defaults);
             foreach (string name in names)
             {

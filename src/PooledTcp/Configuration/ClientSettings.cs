@@ -16,6 +16,7 @@ internal sealed class ClientSettings : IEquatable<ClientSettings>
     /// <param name="endpoints">Configured endpoints; names ignore case.</param>
     /// <param name="adHocHooks">Hooks of ad hoc pools.</param>
     /// <param name="hooks">Hooks of the configured endpoints.</param>
+    /// <param name="maxTotalConnections">Connections over all endpoints; <see cref="int.MaxValue"/> for no limit.</param>
     /// <param name="maxClosing">Closes under way at one time, over all endpoints.</param>
     /// <param name="path">Where the settings come from, for messages.</param>
     public ClientSettings(
@@ -23,12 +24,14 @@ internal sealed class ClientSettings : IEquatable<ClientSettings>
         FrozenDictionary<string, PoolSettings> endpoints,
         EndpointHooks adHocHooks,
         FrozenDictionary<string, EndpointHooks> hooks,
+        int maxTotalConnections,
         int maxClosing,
         string path)
     {
         _adHoc = adHoc;
         _adHocHooks = adHocHooks;
         _hooks = hooks;
+        MaxTotalConnections = maxTotalConnections;
         MaxClosing = maxClosing;
         Path = path;
         Endpoints = endpoints;
@@ -36,6 +39,9 @@ internal sealed class ClientSettings : IEquatable<ClientSettings>
 
     /// <summary>Where the settings come from, for messages.</summary>
     public string Path { get; }
+
+    /// <summary>How many connections there may be over all endpoints; <see cref="int.MaxValue"/> for no limit.</summary>
+    public int MaxTotalConnections { get; }
 
     /// <summary>How many closes may be under way at one time, over all endpoints.</summary>
     public int MaxClosing { get; }
@@ -89,7 +95,8 @@ internal sealed class ClientSettings : IEquatable<ClientSettings>
 
     public bool Equals(ClientSettings? other)
     {
-        if (other is null || MaxClosing != other.MaxClosing || Endpoints.Count != other.Endpoints.Count || _adHoc != other._adHoc)
+        if (other is null || MaxTotalConnections != other.MaxTotalConnections || MaxClosing != other.MaxClosing
+            || Endpoints.Count != other.Endpoints.Count || _adHoc != other._adHoc)
         {
             return false;
         }

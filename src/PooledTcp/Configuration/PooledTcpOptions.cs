@@ -2,7 +2,8 @@ namespace PooledTcp;
 
 /// <summary>
 /// Settings of a <see cref="PooledTcpClient"/>: what every endpoint starts from, and the endpoints by name.
-/// In appsettings this is the section <c>PooledTcp</c>, with <c>MaxClosing</c>, <c>Defaults</c> and <c>Endpoints:&lt;name&gt;</c> in it.
+/// In appsettings this is the section <c>PooledTcp</c>, with <c>MaxTotalConnections</c>, <c>MaxClosing</c>,
+/// <c>Defaults</c> and <c>Endpoints:&lt;name&gt;</c> in it.
 /// </summary>
 /// <remarks>
 /// The client takes a copy when it is made, so later changes to this object change nothing; a reload of the
@@ -12,6 +13,14 @@ namespace PooledTcp;
 public sealed class PooledTcpOptions
 {
     internal const string DefaultPath = "PooledTcp";
+
+    /// <summary>
+    /// The most connections over all endpoints: live, connecting and closing together. When they are all taken, idle ones of
+    /// other endpoints give way, least recently used first, and the endpoints whose callers wait take turns: none starves,
+    /// however many callers another has.
+    /// </summary>
+    /// <value>1 to 1,000,000, or null for no limit. Default: null. Directly under <c>PooledTcp</c> in configuration.</value>
+    public int? MaxTotalConnections { get; set; }
 
     /// <summary>
     /// How many closes may be under way at one time, over all endpoints: a slow server must not collect sockets without end.

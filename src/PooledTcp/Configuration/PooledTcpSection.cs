@@ -9,13 +9,14 @@ namespace PooledTcp.Configuration;
 /// </summary>
 internal sealed class PooledTcpSection(IConfigurationSection section) : IConfigureOptions<PooledTcpOptions>
 {
+    private const string MaxTotalConnections = nameof(PooledTcpOptions.MaxTotalConnections);
     private const string MaxClosing = nameof(PooledTcpOptions.MaxClosing);
     private const string Defaults = nameof(PooledTcpOptions.Defaults);
     private const string Endpoints = nameof(PooledTcpOptions.Endpoints);
     /// <summary>The server half (PooledTcp.AspNetCore) reads its own part of the same section.</summary>
     private const string Server = "Server";
 
-    private static readonly string[] Known = [MaxClosing, Defaults, Endpoints, Server];
+    private static readonly string[] Known = [MaxTotalConnections, MaxClosing, Defaults, Endpoints, Server];
 
     public string Path => section.Path;
 
@@ -32,6 +33,12 @@ internal sealed class PooledTcpSection(IConfigurationSection section) : IConfigu
             {
                 faults.Add(SettingReader.Unknown(child, Known));
             }
+        }
+
+        var maxTotal = section.GetSection(MaxTotalConnections);
+        if (maxTotal.Exists())
+        {
+            options.MaxTotalConnections = new SettingReader(maxTotal, faults, options.BoundKeys).WholeOrNull(options.MaxTotalConnections);
         }
 
         var maxClosing = section.GetSection(MaxClosing);

@@ -39,6 +39,12 @@ internal static class SettingsFactory
 
         var ofClient = new SettingFaults();
         ofClient.Range(nameof(options.MaxClosing), options.MaxClosing, 1, EndpointSettingsFactory.MaxCount);
+        if (options.MaxTotalConnections is { } maxTotal)
+        {
+            ofClient.Range(
+                nameof(options.MaxTotalConnections), maxTotal, 1, EndpointSettingsFactory.MaxCount, "Leave it out (null) for no limit.");
+        }
+
         lines.AddRange(ofClient.Lines(path));
 
         var ofDefaults = new SettingFaults();
@@ -79,6 +85,7 @@ internal static class SettingsFactory
             EndpointHooks.From(options.Defaults),
             options.Endpoints.ToFrozenDictionary(
                 static e => e.Key, static e => EndpointHooks.From(e.Value), StringComparer.OrdinalIgnoreCase),
+            options.MaxTotalConnections ?? int.MaxValue,
             options.MaxClosing,
             path);
         faults = null;

@@ -47,6 +47,9 @@ internal sealed partial class TcpConnection
     /// <summary>On the pool clock.</summary>
     public TimeSpan CreatedAt { get; }
 
+    /// <summary>On the pool clock: when it was open and set up. Written before anybody can rent it.</summary>
+    public TimeSpan JoinedAt { get; set; }
+
     /// <summary>
     /// On the pool's coarse clock at the last return: up to one maintenance tick before the true moment. Written by the
     /// returner before it publishes the connection as idle, so whoever takes it from idle reads the right value.

@@ -35,15 +35,19 @@ internal sealed partial class ConnectionPool
     }
 
     /// <summary>
-    /// <see cref="Remove"/> for a connection that is over the limit or that a shutdown wants gone; false when neither is so.
+    /// <see cref="Remove"/> for a connection that is over a limit, that another pool's waiter needs the place of, or that a
+    /// shutdown wants gone; false when nothing is so.
     /// Found and taken out under one gate: two returns that saw the same surplus would both leave.
     /// </summary>
     private bool TryRemoveSurplus(TcpConnection connection)
     {
         CloseRun run;
+
+        // Before the gate: a fake clock may run due timers at any reading.
+        TimeSpan? now = _cap.IsTight ? Services.Clock.Read() : null;
         lock (_gate)
         {
-            if (FindSurplus() is not { } reason)
+            if ((FindSurplus() ?? (YieldsToOthers(connection, now) ? CloseReason.SharedCap : null)) is not { } reason)
             {
                 return false;
             }
@@ -71,6 +75,7 @@ internal sealed partial class ConnectionPool
         Debug.Assert(_open >= 0, "No count is ever negative.");
         CloseRun run = NewCloseRun(connection, reason);
         _closings.AddLast(run.Place);
+        _cap.BeginClosing(_share, run);
         if (_state != PoolState.Open)
         {
             run.Hurry();
@@ -94,6 +99,7 @@ internal sealed partial class ConnectionPool
             _closing--;
             Debug.Assert(_closing >= 0, "No count is ever negative.");
             _closings.Remove(run.Place);
+            _cap.EndClosing(_share, run);
             _closedBy[(int)run.GivenReason]--;
             _closedBy[(int)run.Reason]++;
             if (!outcome.TimeWaitIsOurs)
@@ -159,7 +165,7 @@ internal sealed partial class ConnectionPool
             {
                 Settings = settings.Shutdown,
                 Goodbye = Hooks.Goodbye,
-                Tokens = new PortTokens(Services.Ports.Ledger, account, account is null ? 0 : TokensOf(settings, account.Usable), Services.Clock.Time),
+                Tokens = TokensFor(account),
                 Lane = Services.Lane,
                 Time = Services.Clock.Time,
                 VanishedAfter = connection.VanishedAfter,
@@ -169,6 +175,9 @@ internal sealed partial class ConnectionPool
             },
             OnClosed);
     }
+
+    private PortTokens TokensFor(PortAccount? account) =>
+        new(Services.Ports.Ledger, account, account is null ? 0 : TokensOf(_settings, account.Usable), Services.Clock.Time);
 
     /// <summary>
     /// With the client to close first there is no close without a token, so there is one at least: validation sees to it for

@@ -51,6 +51,7 @@ internal sealed partial class ConnectionPool
         Watch(connection);
         TimeSpan now = Services.Clock.Read();
         BreakerChange breaker;
+        connection.JoinedAt = now;
         lock (_gate)
         {
             breaker = Judge(dial, error: null, now);
@@ -69,7 +70,7 @@ internal sealed partial class ConnectionPool
             unwanted = dial.Generation != _generation || _state == PoolState.Closed;
 
             // A retry is part of an exchange that is running, and a pause lets those go on.
-            if (!unwanted && !IsOverLimit && (_paused ? _waiters.OldestRetry : _waiters.Oldest) is { } oldest)
+            if (!unwanted && !IsOverLimit && !_cap.IsOver && (_paused ? _waiters.OldestRetry : _waiters.Oldest) is { } oldest)
             {
                 waiter = oldest;
                 Lend(connection, oldest);
@@ -157,6 +158,7 @@ internal sealed partial class ConnectionPool
             }
 
             _connecting--;
+            _cap.GiveBack(_share);
             stranded = TakeStranded();
             RefreshDetour();
             dials = PlanDials();
@@ -197,7 +199,7 @@ internal sealed partial class ConnectionPool
                 return true;
             }
 
-            ArgumentOutOfRangeException.ThrowIfGreaterThan(count, _settings.MaxConnections);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Reach);
             ExpectUse(count);
             if (_open >= count)
             {
@@ -231,7 +233,7 @@ internal sealed partial class ConnectionPool
                 // One that is on its way to idle counts: a look that falls between the end of a dial and the
                 // publication of its connection would dial for it again.
                 int missing = _settings.MinIdleConnections - CountIdle(orOnTheWay: true) - _orphans.Count;
-                while (missing-- > 0 && CanDial())
+                while (missing-- > 0 && CanDial() && _cap.TryTake(_share, waits: false))
                 {
                     first = NewDial(first);
                     _orphans.Add(first);
@@ -259,11 +261,12 @@ internal sealed partial class ConnectionPool
         Dial? first = null;
         if (_paused || _state is PoolState.Closed or PoolState.Retired)
         {
+            LeaveCapIfServed();
             return first;
         }
 
         // Dialed < Count first: the usual pass has nothing to do and walks nothing.
-        while (_waiters.Dialed < _waiters.Count && (_orphans.Count > 0 || CanDial()))
+        while (_waiters.Dialed < _waiters.Count && (_orphans.Count > 0 || (CanDial() && _cap.TryTake(_share, waits: true))))
         {
             Waiter waiter = _waiters.OldestWithoutDial()!;
             if (_orphans.Count > 0)
@@ -282,27 +285,35 @@ internal sealed partial class ConnectionPool
 
         foreach (WarmUp warmUp in _warmUps)
         {
-            while (_open + _connecting < warmUp.Count && CanDial())
+            while (_open + _connecting < warmUp.Count && CanDial() && _cap.TryTake(_share, waits: false))
             {
                 first = NewDial(first);
                 _orphans.Add(first);
             }
         }
 
+        LeaveCapIfServed();
         EscalateClosings();
         return first;
     }
 
-    /// <summary>While ports are exhausted one dial at a time finds out whether that is over, and none while it is held off.</summary>
+    /// <summary>
+    /// The pool's own limits; the place over all keys is taken after them. While ports are exhausted one dial at a time
+    /// finds out whether that is over, and none while it is held off or the breaker is open.
+    /// </summary>
     private bool CanDial() =>
-        _connecting < (_portsExhausted is null ? _settings.MaxConnecting : 1) && Live < _settings.MaxConnections && !_portsHeldOff && _routes.LetsThrough;
+        _connecting < (_portsExhausted is null ? _settings.MaxConnecting : 1)
+        && Live < _settings.MaxConnections
+        && !_portsHeldOff
+        && _routes.LetsThrough;
 
     /// <summary>Under the gate: true when one more waiter would get a dial at once, so that it does not count as queued.</summary>
-    private bool CanDialForNewcomer() => !_paused && _waiters.Dialed == _waiters.Count && (_orphans.Count > 0 || CanDial());
+    private bool CanDialForNewcomer() => !_paused && _waiters.Dialed == _waiters.Count && (_orphans.Count > 0 || (CanDial() && _cap.HasRoomFor(_share)));
 
+    /// <summary>Under the gate, with a place taken.</summary>
     private Dial NewDial(Dial? next)
     {
-        Debug.Assert(CanDial(), "A dial holds a permit and a place under the limit.");
+        Debug.Assert(CanDial(), "A dial holds a permit and a place under the limits.");
         Dial dial = new(this, _settings, _generation, _routes, _names) { NextToLaunch = next };
         _connecting++;
         _dials.Add(dial);

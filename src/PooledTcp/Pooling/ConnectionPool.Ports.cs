@@ -44,6 +44,7 @@ internal sealed partial class ConnectionPool
             _topUpFailed = true;
             _dialsFailed++;
             EndDial(dial);
+            _cap.GiveBack(_share);
             RefreshDetour();
 
             // Nothing is dialed now; but closing connections that hold ports may be pre-empted.

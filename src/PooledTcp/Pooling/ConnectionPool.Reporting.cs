@@ -96,10 +96,12 @@ internal sealed partial class ConnectionPool
             }
 
             // Of old dial errors only the message tells; as the cause it counts while nothing is open.
-            dialError = _open == 0 ? _lastConnectError : null;
+            bool capped = IsCapReached();
+            dialError = _open == 0 && !capped ? _lastConnectError : null;
             numbers = Numbers();
             cause = _paused ? "The pool is paused; call Resume()."
                 : dialError is not null ? $"No connection could be opened: check the endpoint {_settings.Address}."
+                : capped ? "The limit over all keys is reached: raise MaxTotalConnections if the host can carry more, RentTimeout if callers can wait longer, or return connections sooner."
                 : "Raise MaxConnections if the server can take more, RentTimeout if callers can wait longer, or return connections sooner.";
         }
 
@@ -125,7 +127,7 @@ internal sealed partial class ConnectionPool
     /// <summary>Under the gate.</summary>
     private PoolQueueFullException QueueFullError() => new(
         $"Pool '{Name}' refused a rent: MaxWaiters ({_settings.MaxWaiters}) callers wait already {Numbers()}. "
-        + "The service asks for more than its connections can carry: raise MaxConnections, or shed load earlier.",
+        + $"The service asks for more than its connections can carry: raise {(IsCapReached() ? "MaxTotalConnections" : "MaxConnections")}, or shed load earlier.",
         Name);
 
     private PoolClosedException ClosedError() => new(
@@ -166,6 +168,6 @@ internal sealed partial class ConnectionPool
         }
 
         return $"(idle {idle}, used {_open - idle}, connecting {_connecting}, closing {_closing}, waiting {_waiters.Count}, "
-            + $"MaxConnections {_settings.MaxConnections}{lastError})";
+            + $"MaxConnections {_settings.MaxConnections}{CapNumbers()}{lastError})";
     }
 }

@@ -61,6 +61,7 @@ internal sealed partial class ConnectionPool
             }
 
             _paused = _state == PoolState.Open;
+            LeaveCapIfServed();
             RefreshDetour();
             return true;
         }
@@ -92,6 +93,7 @@ internal sealed partial class ConnectionPool
     {
         bool shared;
         List<WarmUp>? tooLarge;
+        int reach;
         lock (_gate)
         {
             shared = settings.SharesConnectionsWith(_settings);
@@ -101,13 +103,14 @@ internal sealed partial class ConnectionPool
             }
 
             _settings = settings;
-            tooLarge = TakeWarmUps(above: settings.MaxConnections);
+            reach = Reach;
+            tooLarge = TakeWarmUps(above: reach);
             MarkAllForTheClock();
             RefreshDetour();
         }
 
         tooLarge?.ForEach(w => w.Done.TrySetException(new InvalidOperationException(
-            $"MaxConnections of pool '{Name}' was lowered to {settings.MaxConnections}, below the {w.Count} connections to warm up.")));
+            $"{(reach == settings.MaxConnections ? $"MaxConnections of pool '{Name}'" : "MaxTotalConnections")} was lowered to {reach}, below the {w.Count} connections to warm up.")));
 
         if (!shared)
         {
@@ -184,6 +187,7 @@ internal sealed partial class ConnectionPool
             waiters = DequeueAll();
             warm = TakeWarmUps();
             dials = [.. _dials];
+            _cap.Withdraw(_share);
             RefreshDetour();
             HurryClosings();
             _deadlineTimer?.Dispose();
@@ -219,6 +223,7 @@ internal sealed partial class ConnectionPool
             }
 
             _state = PoolState.Retired;
+            _cap.Withdraw(_share);
             RefreshDetour();
             _deadlineTimer?.Dispose();
             Interlocked.Exchange(ref _breakerTimer, null)?.Dispose();

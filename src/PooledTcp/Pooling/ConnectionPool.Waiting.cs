@@ -171,6 +171,7 @@ internal sealed partial class ConnectionPool
             long version = connection.CurrentVersion;
             connection.PublishIdle();
             _idle.Push(connection);
+            NoteIdle();
             RemoveIfOutdated(connection, version);
         }
     }

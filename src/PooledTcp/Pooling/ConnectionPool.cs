@@ -60,6 +60,8 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         Connector = connector;
         Hooks = hooks;
         Services = services;
+        _cap = services.Cap;
+        _share = new CapShare(this);
         _settings = settings;
         ResetRoutes(settings);
         _idle = new IdleStore(_table, services.IdleSlots);
@@ -130,6 +132,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
             && connection.IsCleanlyCompleted(version, out long seen)
             && connection.ReturnsPlainly
             && _detour == Detour.None
+            && !_cap.IsTight
             && Hooks.Reset is null
             && FindReturnFault(connection, version) is null)
         {
@@ -304,8 +307,10 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         }
 
         // Before the hand-off, which does not count as idle time: neither for IdleTimeout nor for the next lease's IdleFor.
-        connection.IdleSince = Services.Clock.Coarse;
-        if ((_detour & Detour.ConcernsReturns) != Detour.None && TryPlace(connection))
+        // While other pools queue it may have to go after a turn, so then the clock is read.
+        bool isTight = _cap.IsTight;
+        connection.IdleSince = isTight ? Services.Clock.Read() : Services.Clock.Coarse;
+        if ((isTight || (_detour & Detour.ConcernsReturns) != Detour.None) && TryPlace(connection))
         {
             return;
         }
@@ -342,6 +347,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
             ServeFromIdle();
         }
 
+        NoteIdle();
         RemoveIfOutdated(connection, version);
     }
 

@@ -29,6 +29,8 @@ internal sealed class PoolServices
     /// <summary>Without one, the sweep looks.</summary>
     public IPeerCloseWatch PeerWatch { get; init; } = NoPeerCloseWatch.Instance;
 
+    public required SharedCap Cap { get; init; }
+
     /// <summary>Where closes run: the thread pool; the tests run them on the spot.</summary>
     public Action<IThreadPoolWorkItem> Schedule { get; init; } = static work => ThreadPool.UnsafeQueueUserWorkItem(work, preferLocal: false);
 

@@ -50,6 +50,9 @@ internal enum CloseReason
     /// <summary><c>TcpPool.Clear</c>.</summary>
     Cleared,
 
+    /// <summary>Another endpoint needed its place under <c>MaxTotalConnections</c>, or that limit was lowered.</summary>
+    SharedCap,
+
     /// <summary>The client is draining or disposed.</summary>
     PoolShutdown,
 }

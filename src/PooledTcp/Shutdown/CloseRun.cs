@@ -47,6 +47,15 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
     /// <summary>Where it stands among the pool's closings, oldest first. Guarded by the pool's gate.</summary>
     public LinkedListNode<CloseRun> Place => field ??= new LinkedListNode<CloseRun>(this);
 
+    /// <summary>Where it stands among the closings of all pools. Guarded by <c>SharedCap</c>'s lock.</summary>
+    public LinkedListNode<CloseRun> CapPlace => field ??= new LinkedListNode<CloseRun>(this);
+
+    /// <summary>Whoever queues for a place may count on this one's. Guarded by <c>SharedCap</c>'s lock.</summary>
+    public bool FreesPlaceSoon { get; set; }
+
+    /// <summary>An escalation ends it soon: not so where the client is to close first, which may wait for a token.</summary>
+    public bool GivesWay => context.Settings.ClosesFirst != ClosesFirst.Client;
+
     /// <summary>It left a TIME-WAIT that nobody had a token for, because nothing else was allowed.</summary>
     public bool ExceededShare { get; private set; }
 
@@ -64,7 +73,7 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
     /// </summary>
     public bool TryEscalate()
     {
-        if (context.Settings.ClosesFirst == ClosesFirst.Client)
+        if (!GivesWay)
         {
             return false;
         }

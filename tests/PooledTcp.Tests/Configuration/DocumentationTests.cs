@@ -68,6 +68,7 @@ public class DocumentationTests
     private static Dictionary<string, string> Defaults() =>
         new(EndpointBinder.Paths.Select(static path => KeyValuePair.Create(path, Default(path, new TcpEndpointOptions()))))
         {
+            [nameof(PooledTcpOptions.MaxTotalConnections)] = Default(nameof(PooledTcpOptions.MaxTotalConnections), new PooledTcpOptions()),
             [nameof(PooledTcpOptions.MaxClosing)] = Default(nameof(PooledTcpOptions.MaxClosing), new PooledTcpOptions()),
         };
 

@@ -356,6 +356,17 @@ public class OptionsBindingTests
         Assert.Equal(9, Bound.Settings("MaxClosing=9").MaxClosing);
     }
 
+    [Fact]
+    public void MaxTotalConnections_stands_directly_under_the_section()
+    {
+        Assert.Null(new PooledTcpOptions().MaxTotalConnections);
+        Assert.Equal(int.MaxValue, Bound.Settings("Endpoints:a:Address=a:1").MaxTotalConnections);
+        Assert.Equal(9, Bound.Settings("MaxTotalConnections=9").MaxTotalConnections);
+
+        // A later source takes it back.
+        Assert.Equal(int.MaxValue, Bound.Settings("MaxTotalConnections=").MaxTotalConnections);
+    }
+
     [Theory]
     [InlineData(@"raw:\\x58\\x00\\x00\\x00\\x04", new byte[] { 0x58, 0, 0, 0, 4 })]
     [InlineData(@"raw:QUIT\\r\\n", new byte[] { (byte)'Q', (byte)'U', (byte)'I', (byte)'T', 13, 10 })]

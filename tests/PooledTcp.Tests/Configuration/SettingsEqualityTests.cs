@@ -69,6 +69,13 @@ public class SettingsEqualityTests
     }
 
     [Fact]
+    public void MaxTotalConnections_counts()
+    {
+        Assert.NotEqual(Bound.Settings("MaxTotalConnections=9"), Bound.Settings("MaxTotalConnections=8"));
+        Assert.NotEqual(Bound.Settings("MaxTotalConnections=9"), Bound.Settings("Endpoints:a:Address=a:1"));
+    }
+
+    [Fact]
     public void A_farewell_is_compared_by_its_bytes()
     {
         Assert.Equal(With("smtp"), With("pop3"));

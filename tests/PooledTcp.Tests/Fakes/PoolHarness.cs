@@ -45,6 +45,8 @@ internal sealed class PoolHarness : IAsyncDisposable
             Lane = new ClosingLane(256),
             PeerWatch = PeerWatch,
 
+            Cap = new SharedCap(int.MaxValue, clock),
+
             // On the spot: what a test closes is closed when the call returns.
             Schedule = work =>
             {
