@@ -151,7 +151,11 @@ public sealed class BreakerTests
         }
 
         await pool.UntilAsync(static now => now is { Waiting: 2, Connecting: 0 });
-        Assert.All(rents.Take(FailuresToOpen), static rent => Assert.IsType<EndpointUnavailableException>(rent.Exception?.InnerException));
+        foreach (Task<TcpLease> refused in rents.Take(FailuresToOpen))
+        {
+            await Assert.ThrowsAsync<EndpointUnavailableException>(() => refused);
+        }
+
         PoolHarness.Return(lease);
         PoolHarness.Return(await rents[3]);
         await rents[4];
