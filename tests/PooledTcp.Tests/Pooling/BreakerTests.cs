@@ -151,10 +151,9 @@ public sealed class BreakerTests
         }
 
         await pool.UntilAsync(static now => now is { Waiting: 2, Connecting: 0 });
-        foreach (Task<TcpLease> rent in rents.Take(FailuresToOpen))
+        foreach (Task<TcpLease> refused in rents.Take(FailuresToOpen))
         {
-            // Out of the queue, and told a moment later.
-            await Assert.ThrowsAsync<EndpointUnavailableException>(() => rent);
+            await Assert.ThrowsAsync<EndpointUnavailableException>(() => refused);
         }
 
         PoolHarness.Return(lease);
