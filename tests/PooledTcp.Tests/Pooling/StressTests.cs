@@ -102,8 +102,8 @@ public sealed class StressTests
         pool.Connector.Automatic = static _ => new FakeTransport();
         pool.Pool.Resume();
 
-        // The last dial may have found no port.
-        pool.Time.Advance(TimeSpan.FromSeconds(1));
+        // The last dial may have found no port, or the last ones opened the breaker, whose pause is MaxBackoff (5 s) at most.
+        pool.Time.Advance(TimeSpan.FromSeconds(6));
         PoolHarness.Return(await pool.RentAsync());
         Task drained = pool.Core.DrainAsync();
         await PoolHarness.UntilAsync(() =>
