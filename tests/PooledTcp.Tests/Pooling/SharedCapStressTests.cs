@@ -9,7 +9,7 @@ public sealed class SharedCapStressTests
     private const int Keys = 5;
     private const int Max = 3;
     private const int Workers = 6;
-    private const int StepsPerWorker = 500;
+    private const int StepsPerWorker = 200;
 
     [Theory]
     [InlineData(1)]
