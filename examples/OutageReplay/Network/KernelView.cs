@@ -71,19 +71,29 @@ internal sealed record KernelView(int ClientPortsTaken, int ClientTimeWait, int 
     public static IReadOnlySet<int> PortsInUse() =>
         ReadEntries().SelectMany(entry => (int[])[entry.LocalPort, entry.RemotePort]).ToHashSet();
 
+    /// <summary>Every local port of a TCP socket here that is more than a TIME_WAIT.</summary>
+    public static IReadOnlySet<int> LocalPortsAlive() =>
+        ReadEntries().Where(entry => entry.State != TimeWait).Select(entry => entry.LocalPort).ToHashSet();
+
+    // The files are no snapshot: a table that changes while it is read may show a socket twice, so the tuple counts once.
     private static IEnumerable<Entry> ReadEntries() =>
         new[] { "/proc/net/tcp", "/proc/net/tcp6" }
             .Where(File.Exists)
             .SelectMany(file => File.ReadLines(file).Skip(1))
-            .Select(Entry.Parse);
+            .Select(Entry.Parse)
+            .DistinctBy(entry => (entry.Local, entry.Remote));
 
-    private readonly record struct Entry(int LocalPort, int RemotePort, int State)
+    private readonly record struct Entry(string Local, string Remote, int State)
     {
+        public int LocalPort => Port(Local);
+
+        public int RemotePort => Port(Remote);
+
         // "  sl: local_address rem_address st ...", addresses and ports in hexadecimal.
         public static Entry Parse(string line)
         {
             string[] fields = line.Split(' ', 5, StringSplitOptions.RemoveEmptyEntries);
-            return new Entry(Port(fields[1]), Port(fields[2]), Hex(fields[3]));
+            return new Entry(fields[1], fields[2], Hex(fields[3]));
         }
 
         private static int Port(string address) => Hex(address[(address.LastIndexOf(':') + 1)..]);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Net.Sockets;
 
 namespace OutageReplay.Network;
@@ -22,17 +23,20 @@ internal sealed record PortWindow(int Low, int High)
     }
 
     /// <summary>
-    /// The first window nobody is using. It must lie inside the system's range: the kernel silently ignores one that
-    /// lies outside (tcp-facts section 3).
+    /// The first window whose every port can be had. It must lie inside the system's range: the kernel silently ignores one
+    /// that lies outside (tcp-facts section 3).
     /// </summary>
     public static PortWindow FindUnused()
     {
         PortWindow system = ReadSystemRange();
-        IReadOnlySet<int> inUse = KernelView.PortsInUse();
+        IReadOnlySet<int> live = KernelView.LocalPortsAlive();
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen(Width);
         for (int low = system.Low; low + Width - 1 <= system.High; low += Width)
         {
             PortWindow window = StartingAt(low);
-            if (!inUse.Any(window.Contains))
+            if (!live.Any(window.Contains) && window.CanConnectFromAll(listener))
             {
                 return window;
             }
@@ -62,6 +66,34 @@ internal sealed record PortWindow(int Low, int High)
         {
             return false;
         }
+    }
+
+    /// <summary>
+    /// Asked by doing it: a busy host has TIME_WAITs everywhere, and those towards other servers are in nobody's way here,
+    /// but only the kernel knows which ports were bound and are not to be had.
+    /// </summary>
+    private bool CanConnectFromAll(Socket listener)
+    {
+        for (int port = Low; port <= High; port++)
+        {
+            using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            new PortWindow(port, port).ApplyTo(client);
+
+            // By RST: nothing is left of it, here or there.
+            client.LingerState = new LingerOption(enable: true, seconds: 0);
+            try
+            {
+                client.Connect(listener.LocalEndPoint!);
+            }
+            catch (SocketException)
+            {
+                return false;
+            }
+
+            using Socket server = listener.Accept();
+        }
+
+        return true;
     }
 
     public override string ToString() => $"{Low}-{High}";
