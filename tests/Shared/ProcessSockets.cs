@@ -1,0 +1,47 @@
+using System.Globalization;
+
+namespace PooledTcp.Shared;
+
+/// <summary>This process's TCP sockets as the kernel lists them.</summary>
+internal static class ProcessSockets
+{
+    private const int RemoteColumn = 2;
+    private const int InodeColumn = 9;
+
+    public static bool CanCount => OperatingSystem.IsLinux();
+
+    /// <summary>Sockets of this process whose peer is that port, in whatever state.</summary>
+    public static int CountTo(int port)
+    {
+        HashSet<string> inodes = [.. Inodes()];
+        string remotePort = ":" + port.ToString("X4", CultureInfo.InvariantCulture);
+        return new[] { "/proc/net/tcp", "/proc/net/tcp6" }
+            .Where(File.Exists)
+            .SelectMany(File.ReadAllLines)
+            .Select(static line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            .Count(row => row.Length > InodeColumn
+                && row[RemoteColumn].EndsWith(remotePort, StringComparison.Ordinal)
+                && inodes.Contains(row[InodeColumn]));
+    }
+
+    private static IEnumerable<string> Inodes()
+    {
+        foreach (string descriptor in Directory.EnumerateFiles("/proc/self/fd"))
+        {
+            string? target = null;
+            try
+            {
+                target = new FileInfo(descriptor).LinkTarget;
+            }
+            catch (IOException)
+            {
+                // Closed since it was listed.
+            }
+
+            if (target?.StartsWith("socket:[", StringComparison.Ordinal) == true)
+            {
+                yield return target["socket:[".Length..^1];
+            }
+        }
+    }
+}
