@@ -39,17 +39,8 @@ internal sealed class FaultProxy : IAsyncDisposable
     /// <summary>Connections accepted so far.</summary>
     public int Accepted => Volatile.Read(ref _accepted);
 
-    /// <summary>Connections it holds now.</summary>
-    public int Open
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _channels.Count;
-            }
-        }
-    }
+    /// <summary>Its own sockets to its port, while dials are not answered.</summary>
+    public int Fillers => _fillers.Count;
 
     public void Inject(Fault fault, FaultScope scope = FaultScope.All, FaultTrigger trigger = FaultTrigger.AtOnce, int replyBytes = 1)
     {
