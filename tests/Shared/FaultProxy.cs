@@ -39,6 +39,18 @@ internal sealed class FaultProxy : IAsyncDisposable
     /// <summary>Connections accepted so far.</summary>
     public int Accepted => Volatile.Read(ref _accepted);
 
+    /// <summary>Connections to the server that it holds now.</summary>
+    public int Open
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _channels.Count;
+            }
+        }
+    }
+
     /// <summary>Its own sockets to its port, while dials are not answered.</summary>
     public int Fillers => _fillers.Count;
 

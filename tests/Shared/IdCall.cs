@@ -34,46 +34,48 @@ internal enum CallOutcome
 /// <param name="Error">What was caught, or for a wrong reply its text.</param>
 internal readonly record struct CallResult(CallOutcome Outcome, TimeSpan RentedIn, long RentStarted, object? Error);
 
+/// <summary>By which of the lease's ways a call talks, and how it ends.</summary>
+internal enum CallStyle
+{
+    Direct,
+    Stream,
+    Pipes,
+
+    /// <summary>By <c>ExecuteAsync</c>, where the rent has the endpoint's timeout.</summary>
+    Execute,
+
+    /// <summary>Answered, and closed all the same.</summary>
+    Discard,
+
+    /// <summary>Answered, and never declared complete.</summary>
+    Forget,
+}
+
 /// <summary>One request that asks for its own id: ECHO, with a deadline for the rent and one for the exchange.</summary>
 internal static class IdCall
 {
-    public static async Task<CallResult> RunAsync(TcpPool pool, string id, TimeSpan rentTimeout, TimeSpan exchangeTimeout, CancellationToken cancellationToken = default)
+    public static async Task<CallResult> RunAsync(
+        TcpPool pool, string id, TimeSpan rentTimeout, TimeSpan exchangeTimeout, CallStyle style = CallStyle.Direct, CancellationToken cancellationToken = default)
     {
         long start = Stopwatch.GetTimestamp();
-        TimeSpan rentedIn = default;
+        TimeSpan? rentedIn = null;
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        bool rented = false;
         try
         {
-            TcpLease lease;
-            try
-            {
-                lease = await pool.RentAsync(rentTimeout, cancellationToken);
-            }
-            finally
-            {
-                rentedIn = Stopwatch.GetElapsedTime(start);
-            }
-
-            rented = true;
-            await using (lease)
-            {
-                patience.CancelAfter(exchangeTimeout);
-                await lease.SendAsync(RespReply.Command("ECHO", id), patience.Token);
-                RespReply reply = await new RespReader(lease.ReceiveAsync).ReadAsync(patience.Token);
-                lease.Complete();
-                return reply.Text == id ? Result(CallOutcome.Ok) : Result(CallOutcome.Wrong, $"{id} | {reply.Text}");
-            }
+            RespReply reply = style == CallStyle.Execute
+                ? await pool.ExecuteAsync((lease, _, _) => new ValueTask<RespReply>(TalkAsync(lease)), id, patience.Token)
+                : await RentAndTalkAsync();
+            return reply.Text == id ? Result(CallOutcome.Ok) : Result(CallOutcome.Wrong, $"{id} | {reply.Text}");
         }
         catch (PooledTcpException e)
         {
-            return Result(rented ? CallOutcome.Broken : CallOutcome.NotRented, e);
+            return Result(rentedIn is null ? CallOutcome.NotRented : CallOutcome.Broken, e);
         }
-        catch (EndOfStreamException e) when (rented)
+        catch (EndOfStreamException e) when (rentedIn is not null)
         {
             return Result(CallOutcome.Broken, e);
         }
-        catch (InvalidDataException e) when (rented)
+        catch (InvalidDataException e) when (rentedIn is not null)
         {
             return Result(CallOutcome.Garbled, e);
         }
@@ -86,6 +88,45 @@ internal static class IdCall
             return Result(CallOutcome.Untyped, e);
         }
 
-        CallResult Result(CallOutcome outcome, object? error = null) => new(outcome, rentedIn, start, error);
+        async Task<RespReply> RentAndTalkAsync()
+        {
+            await using TcpLease lease = await pool.RentAsync(rentTimeout, cancellationToken);
+            RespReply reply = await TalkAsync(lease);
+            switch (style)
+            {
+                case CallStyle.Discard:
+                    lease.Discard();
+                    break;
+                case CallStyle.Forget:
+                    break;
+                default:
+                    lease.Complete();
+                    break;
+            }
+
+            return reply;
+        }
+
+        async Task<RespReply> TalkAsync(TcpLease lease)
+        {
+            rentedIn = Stopwatch.GetElapsedTime(start);
+            patience.CancelAfter(exchangeTimeout);
+            byte[] command = RespReply.Command("ECHO", id);
+            switch (style)
+            {
+                case CallStyle.Stream:
+                    await lease.Stream.WriteAsync(command, patience.Token);
+                    return await new RespReader(lease.Stream.ReadAsync).ReadAsync(patience.Token);
+                case CallStyle.Pipes:
+                    await lease.Output.WriteAsync(command, patience.Token);
+                    return await RespReader.ReadAsync(lease.Input, patience.Token);
+                default:
+                    await lease.SendAsync(command, patience.Token);
+                    return await new RespReader(lease.ReceiveAsync).ReadAsync(patience.Token);
+            }
+        }
+
+        CallResult Result(CallOutcome outcome, object? error = null) =>
+            new(outcome, rentedIn ?? Stopwatch.GetElapsedTime(start), start, error);
     }
 }

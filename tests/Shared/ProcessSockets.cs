@@ -10,6 +10,9 @@ internal static class ProcessSockets
 
     public static bool CanCount => OperatingSystem.IsLinux();
 
+    /// <summary>Sockets of this process, of whatever kind and state; those that the kernel lists nowhere as well.</summary>
+    public static int CountAll() => Inodes().Count();
+
     /// <summary>Sockets of this process whose peer is that port, in whatever state.</summary>
     public static int CountTo(int port)
     {

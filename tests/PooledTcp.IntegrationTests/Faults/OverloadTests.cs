@@ -133,5 +133,5 @@ public sealed class OverloadTests(ITestOutputHelper output)
     }
 
     private Task<CallResult> CallAsync(TcpPool pool, TimeSpan rentTimeout) =>
-        IdCall.RunAsync(pool, $"call {Interlocked.Increment(ref _sequence)}", rentTimeout, ExchangeTimeout, CancellationToken.None);
+        IdCall.RunAsync(pool, $"call {Interlocked.Increment(ref _sequence)}", rentTimeout, ExchangeTimeout);
 }
