@@ -10,10 +10,19 @@
 # Without --install a test whose server or privilege is missing skips and says what it misses.
 set -euo pipefail
 
-# What --install installs: one Debian package per line.
+# What --install installs: one Debian package per line. The tests start servers of their own, on their own ports; those
+# of the packages are not started here, but would be at the next boot of a whole machine.
 server_packages=(
-    iproute2     # ip: network namespaces and links for the tests that read the kernel
-    redis-server # the real server of the integration tests; they start their own on a free port
+    dovecot-imapd       # IMAP, for docs/closing-real-servers.md as all that names a protocol only
+    dovecot-pop3d       # POP3
+    iproute2            # ip: network namespaces and links for the tests that read the kernel
+    mariadb-server-core # MySQL, without its service
+    memcached           # memcached
+    nginx               # HTTP
+    postgresql          # PostgreSQL
+    python3-aiosmtpd    # SMTP: no service, and no mail server of the machine is displaced
+    redis-server        # the real server of the integration tests, and Redis
+    vsftpd              # FTP
 )
 
 # One configuration for build, test, pack and publish, so that nothing is built twice.

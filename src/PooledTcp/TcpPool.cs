@@ -37,6 +37,7 @@ public sealed class TcpPool
     /// <exception cref="RentTimeoutException">No connection became available in time.</exception>
     /// <exception cref="PoolQueueFullException"><c>MaxWaiters</c> callers are waiting already.</exception>
     /// <exception cref="EndpointUnavailableException">The dial for this caller failed.</exception>
+    /// <exception cref="LocalPortsExhaustedException">No local port became free for this endpoint in time.</exception>
     /// <exception cref="PoolClosedException">The client is draining or disposed.</exception>
     /// <exception cref="OperationCanceledException">The token fired.</exception>
     public ValueTask<TcpLease> RentAsync(CancellationToken cancellationToken = default) =>

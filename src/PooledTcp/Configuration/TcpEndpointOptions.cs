@@ -52,7 +52,7 @@ public sealed class TcpEndpointOptions
     /// </value>
     public string? Address { get; set; }
 
-    /// <summary>The most connections at one time, those being dialed included.</summary>
+    /// <summary>The most connections at one time, those being dialed and those being closed included.</summary>
     /// <value>1 to 1,000,000. Default: 100, as in Npgsql and SqlClient.</value>
     public int MaxConnections { get; set; } = 100;
 

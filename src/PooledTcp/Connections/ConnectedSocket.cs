@@ -30,7 +30,7 @@ internal sealed partial class ConnectedSocket
         socket.Blocking = false;
         _socket = socket;
         _isTcp = IsTcp(socket);
-        _hasTcpInfo = OperatingSystem.IsLinux() && _isTcp;
+        _hasTcpInfo = _isTcp && PortAbilities.Detected.TcpOptions;
 
         // Read now: both must outlive the socket, since they are asked for when a close is accounted.
         LocalEndPoint = Fold(socket.LocalEndPoint);
@@ -40,6 +40,19 @@ internal sealed partial class ConnectedSocket
     /// <summary>By family: a socket that a connect callback made need not name its protocol.</summary>
     public static bool IsTcp(Socket socket) =>
         socket.AddressFamily is AddressFamily.InterNetwork or AddressFamily.InterNetworkV6;
+
+    /// <summary>A peer that reset the connection already has no name any more; the first operation says what happened.</summary>
+    public static EndPoint? PeerOf(Socket socket)
+    {
+        try
+        {
+            return socket.RemoteEndPoint;
+        }
+        catch (SocketException)
+        {
+            return null;
+        }
+    }
 
     public EndPoint? LocalEndPoint { get; }
 
@@ -153,19 +166,6 @@ internal sealed partial class ConnectedSocket
         {
             int sent = await _socket.SendAsync(buffer, SocketFlags.None, cancellationToken).ConfigureAwait(false);
             buffer = buffer[sent..];
-        }
-    }
-
-    /// <summary>A peer that reset the connection already has no name any more; the first operation says what happened.</summary>
-    private static EndPoint? PeerOf(Socket socket)
-    {
-        try
-        {
-            return socket.RemoteEndPoint;
-        }
-        catch (SocketException)
-        {
-            return null;
         }
     }
 

@@ -37,7 +37,7 @@ internal sealed class SocketConnector : IConnector
         cancellationToken.ThrowIfCancellationRequested();
         ConnectedSocket socket = _connectCallback is null
             ? await DialAsync(settings, cancellationToken).ConfigureAwait(false)
-            : _dialer.Adopt(await AskCallbackAsync(_connectCallback, settings.Address, cancellationToken).ConfigureAwait(false));
+            : await AdoptAsync(_connectCallback, settings.Address, cancellationToken).ConfigureAwait(false);
         try
         {
             socket.Tune(settings.Socket);
@@ -72,19 +72,25 @@ internal sealed class SocketConnector : IConnector
     {
         IPAddress[] candidates = await _resolve(name.Host, cancellationToken).ConfigureAwait(false);
         Exception lastError = new SocketException((int)SocketError.HostNotFound);
+        NoLocalPortException? noPort = null;
         foreach (IPAddress candidate in candidates)
         {
             try
             {
                 return await _dialer.ConnectAsync(settings.Ports, new IPEndPoint(candidate, name.Port), cancellationToken).ConfigureAwait(false);
             }
-            catch (Exception e) when (e is SocketException or NoLocalPortException)
+            catch (NoLocalPortException e)
+            {
+                noPort = e;
+            }
+            catch (SocketException e)
             {
                 lastError = e;
             }
         }
 
-        throw lastError;
+        // An address that lacks nothing but a port is worth waiting for, whatever the others answered.
+        throw noPort ?? lastError;
     }
 
     private static async ValueTask<ConnectedSocket> DialUnixAsync(EndPoint endPoint, CancellationToken cancellationToken)
@@ -97,6 +103,22 @@ internal sealed class SocketConnector : IConnector
         }
         catch
         {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private async ValueTask<ConnectedSocket> AdoptAsync(
+        Func<TcpConnectContext, CancellationToken, ValueTask<Socket>> callback, EndpointAddress address, CancellationToken cancellationToken)
+    {
+        Socket socket = await AskCallbackAsync(callback, address, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return _dialer.Adopt(socket);
+        }
+        catch
+        {
+            // Whoever made it may have closed it meanwhile; if not, nobody else will.
             socket.Dispose();
             throw;
         }

@@ -26,6 +26,8 @@ internal sealed class TlsTransport : Transport
     /// <summary>SslStream's zero-byte read while <see cref="TlsInnerStream.IsParked"/>. Owned by whoever takes the inner stream out of that mode.</summary>
     private ValueTask<int> _parkedRead;
 
+    private bool _saidCloseNotify;
+
     private TlsTransport(ConnectedSocket socket)
     {
         _socket = socket;
@@ -53,6 +55,8 @@ internal sealed class TlsTransport : Transport
         }
         catch
         {
+            // Nobody owes a TIME-WAIT for a connection that never was one.
+            socket.ForgetAfterFin();
             transport.Close();
             throw;
         }
@@ -145,10 +149,25 @@ internal sealed class TlsTransport : Transport
         return _socket;
     }
 
-    public override ValueTask SendFarewellAsync(ReadOnlyMemory<byte> farewell, CancellationToken cancellationToken) =>
-        farewell.IsEmpty
-            ? new ValueTask(_ssl.ShutdownAsync().WaitAsync(cancellationToken))
-            : _ssl.WriteAsync(farewell, cancellationToken);
+    /// <summary>
+    /// close_notify goes out once: it may be the goodbye that the server did not answer, and it comes before every FIN of
+    /// ours. SslStream throws at the second.
+    /// </summary>
+    public override ValueTask SendFarewellAsync(ReadOnlyMemory<byte> farewell, CancellationToken cancellationToken)
+    {
+        if (!farewell.IsEmpty)
+        {
+            return _ssl.WriteAsync(farewell, cancellationToken);
+        }
+
+        if (_saidCloseNotify)
+        {
+            return default;
+        }
+
+        _saidCloseNotify = true;
+        return new ValueTask(_ssl.ShutdownAsync().WaitAsync(cancellationToken));
+    }
 
     public override void Close()
     {

@@ -3,7 +3,8 @@ namespace PooledTcp;
 /// <summary>
 /// The base of every error this library raises about a pool or a connection. It is an <see cref="IOException"/>, so
 /// code that already treats network trouble as one needs no new catch. The message names the pool; where a rent got no
-/// connection it carries the pool's numbers, and where a setting would help (timeout, full queue) it names that too.
+/// connection it carries the pool's numbers, and where a setting would help (timeout, full queue, no local port) it names
+/// that too.
 /// </summary>
 public abstract class PooledTcpException : IOException
 {

@@ -45,19 +45,52 @@ internal sealed partial class ConnectionPool
     /// </summary>
     private void Remove(TcpConnection connection, CloseReason reason)
     {
-        connection.MarkClosed();
         CloseRun run;
         lock (_gate)
         {
-            _open--;
-            _closing++;
-            _closedBy[(int)reason]++;
-            Debug.Assert(_open >= 0, "No count is ever negative.");
-            run = NewCloseRun(connection, reason);
-            _closings.AddLast(run.Place);
+            run = TakeOut(connection, reason);
         }
 
         Services.Schedule(run);
+    }
+
+    /// <summary>
+    /// <see cref="Remove"/> for a connection that is over the limit or that a shutdown wants gone; false when neither is so.
+    /// Found and taken out under one gate: two returns that saw the same surplus would both leave.
+    /// </summary>
+    private bool TryRemoveSurplus(TcpConnection connection)
+    {
+        CloseRun run;
+        lock (_gate)
+        {
+            if (FindSurplus() is not { } reason)
+            {
+                return false;
+            }
+
+            run = TakeOut(connection, reason);
+        }
+
+        Services.Schedule(run);
+        return true;
+    }
+
+    /// <summary>Under the gate: from open to closing. The caller schedules the run, outside.</summary>
+    private CloseRun TakeOut(TcpConnection connection, CloseReason reason)
+    {
+        connection.MarkClosed();
+        _open--;
+        _closing++;
+        _closedBy[(int)reason]++;
+        Debug.Assert(_open >= 0, "No count is ever negative.");
+        CloseRun run = NewCloseRun(connection, reason);
+        _closings.AddLast(run.Place);
+        if (_state != PoolState.Open)
+        {
+            run.Hurry();
+        }
+
+        return run;
     }
 
     /// <summary>The descriptor is closed: only now is the connection's place given away, so the limit holds in the kernel, too.</summary>
@@ -127,7 +160,7 @@ internal sealed partial class ConnectionPool
             {
                 Settings = settings.Shutdown,
                 Goodbye = Hooks.Goodbye,
-                Tokens = new PortTokens(Services.Ports.Ledger, account, account is null ? 0 : settings.Ports.TokensOf(account.Usable), Services.Clock.Time),
+                Tokens = new PortTokens(Services.Ports.Ledger, account, account is null ? 0 : TokensOf(settings, account.Usable), Services.Clock.Time),
                 Lane = Services.Lane,
                 Time = Services.Clock.Time,
                 VanishedAfter = settings.Socket.KeepAliveTime + (settings.Socket.KeepAliveInterval * settings.Socket.KeepAliveCount),
@@ -138,8 +171,15 @@ internal sealed partial class ConnectionPool
     }
 
     /// <summary>
+    /// With the client to close first there is no close without a token, so there is one at least: validation sees to it for
+    /// the range it knows of, but this host's may be smaller, or shrink.
+    /// </summary>
+    private static int TokensOf(PoolSettings settings, int usable) =>
+        Math.Max(settings.Ports.TokensOf(usable), settings.Shutdown.ClosesFirst == ClosesFirst.Client ? 1 : 0);
+
+    /// <summary>
     /// Under the gate: whoever waits and can have neither an idle connection nor a dial pre-empts a closing one, the oldest
-    /// first. It cannot be served sooner by anything else.
+    /// first. It cannot be served sooner by anything else. Each of them one: those pre-empted before are on their way.
     /// </summary>
     private void EscalateClosings()
     {
@@ -269,6 +309,7 @@ internal sealed partial class ConnectionPool
                 _paused = false;
                 unwanted = [.. _orphans];
                 _orphans.Clear();
+                HurryClosings();
 
                 // Nobody needs warm connections any more, and the planner would go on dialing for them: each one would
                 // close at once as surplus, and the drain would never end.
@@ -312,7 +353,9 @@ internal sealed partial class ConnectionPool
             warm = TakeWarmUps();
             dials = [.. _dials];
             RefreshDetour();
+            HurryClosings();
             _deadlineTimer?.Dispose();
+            _portsTimer?.Dispose();
             CompleteDrainIfEmpty();
         }
 
@@ -384,23 +427,24 @@ internal sealed partial class ConnectionPool
         }
     }
 
-    /// <summary>Why a connection that is nobody's should go: the pool shuts down, or the limit was lowered.</summary>
-    private CloseReason? FindSurplus()
-    {
-        lock (_gate)
-        {
-            if (_state != PoolState.Open && _waiters.Count == 0)
-            {
-                return CloseReason.PoolShutdown;
-            }
+    /// <summary>Under the gate: why a connection that is nobody's should go: the pool shuts down, or the limit was lowered.</summary>
+    private CloseReason? FindSurplus() =>
+        _state != PoolState.Open && _waiters.Count == 0 ? CloseReason.PoolShutdown
+        : IsOverLimit ? CloseReason.OverCapacity
+        : null;
 
-            return IsOverLimit ? CloseReason.OverCapacity : null;
+    /// <summary>Under the gate: nobody waits for a server's own close any more.</summary>
+    private void HurryClosings()
+    {
+        foreach (CloseRun run in _closings)
+        {
+            run.Hurry();
         }
     }
 
     /// <summary>
     /// Completes when no close is under way, each of which has its deadline; for the end of a client, which then has left
-    /// nothing behind. Whoever can be hurried is: nobody waits for a server's own close any more.
+    /// nothing behind.
     /// </summary>
     public Task FinishClosingAsync()
     {

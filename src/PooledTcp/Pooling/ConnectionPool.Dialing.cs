@@ -108,6 +108,10 @@ internal sealed partial class ConnectionPool
                 _lastConnectError = exception;
                 _lastConnectErrorText = told;
                 _lastConnectErrorAt = now;
+
+                // It came past the choice of a port, or never got there: in either case ports are not what is wrong now.
+                _portsExhausted = null;
+                _portsHeldOff = false;
                 _dialsFailed++;
                 _topUpFailed = true;
                 if (dial.IsInherited)

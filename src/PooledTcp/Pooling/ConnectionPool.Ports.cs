@@ -12,6 +12,7 @@ internal sealed partial class ConnectionPool
 {
     // Under the gate only.
     private readonly HashSet<PortAccount> _accounts = [];
+    private int _pruneAccountsAt = 16;
     private NoLocalPortException? _portsExhausted;
     private bool _portsHeldOff;
     private ITimer? _portsTimer;
@@ -70,12 +71,13 @@ internal sealed partial class ConnectionPool
     /// <summary>A connection that never came to the pool: closed quietly, and out of the books.</summary>
     public void GiveUp(Transport transport)
     {
-        transport.BeginClosing().ForgetAfterFin();
+        IClosingSocket socket = transport.BeginClosing();
+        socket.ForgetAfterFin();
         transport.Close();
         if (transport.PortAccount is { } account)
         {
             Services.Ports.Ledger.Closing(account);
-            Services.Ports.Ledger.Closed(account, PortDebt.None);
+            Services.Ports.Ledger.Closed(account, socket.LeftTimeWait ? PortDebt.TimeWait : PortDebt.None);
         }
     }
 
@@ -98,6 +100,11 @@ internal sealed partial class ConnectionPool
         {
             _portsHeldOff = false;
             dials = PlanDials();
+            if (_connecting == 0)
+            {
+                // Nobody asks whether it is over. Left standing, it would blame the ports for what the next waiters lack.
+                _portsExhausted = null;
+            }
         }
 
         Launch(dials);
@@ -105,11 +112,17 @@ internal sealed partial class ConnectionPool
 
     private void NoteAccount(PortAccount? account)
     {
-        if (account is not null)
+        if (account is null || !_accounts.Add(account) || _accounts.Count < _pruneAccountsAt)
         {
-            _accounts.Add(account);
+            return;
         }
+
+        // An account that fell out of use comes back as another object, so without snapshots they would pile up.
+        ForgetUnusedAccounts();
+        _pruneAccountsAt = Math.Max(16, 2 * _accounts.Count);
     }
+
+    private void ForgetUnusedAccounts() => _accounts.RemoveWhere(account => Services.Ports.Ledger.Use(account) == default);
 
     /// <summary>Under the gate: ports this pool's tuples hold, how many they may reckon with, and the TIME-WAITs among them.</summary>
     private (int Used, int Budget, int TimeWaitOwed) CountPorts()
@@ -117,7 +130,7 @@ internal sealed partial class ConnectionPool
         int used = 0;
         int owed = 0;
         int budget = 0;
-        _accounts.RemoveWhere(account => Services.Ports.Ledger.Use(account) == default);
+        ForgetUnusedAccounts();
         foreach (PortAccount account in _accounts)
         {
             PortUse use = Services.Ports.Ledger.Use(account);

@@ -90,7 +90,7 @@ internal sealed partial class ConnectionPool
                         $"Pool '{Name}' found no local port for a connection to {_settings.Address} within {timeout.TotalSeconds:0.###} s {Numbers()}. {exhausted.Message}. "
                         + $"See Shutdown.ClosesFirst, Ports.Range and Ports.SourceAddresses."),
                     Name,
-                    exhausted.InnerException);
+                    exhausted.InnerException ?? exhausted);
             }
 
             // Of old dial errors only the message tells; as the cause it counts while nothing is open.

@@ -306,9 +306,8 @@ internal sealed partial class ConnectionPool : ILeaseOwner
     /// </summary>
     private bool TryPlace(TcpConnection connection)
     {
-        if (FindSurplus() is { } surplus)
+        if (TryRemoveSurplus(connection))
         {
-            Remove(connection, surplus);
             return true;
         }
 

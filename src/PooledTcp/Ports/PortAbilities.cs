@@ -8,12 +8,17 @@ namespace PooledTcp.Ports;
 /// </summary>
 internal sealed record PortAbilities
 {
-    private static readonly Lazy<PortAbilities> DetectedOnce = new(Detect);
+    private static PortAbilities? _detected;
 
     /// <summary>Nothing but ordinary sockets.</summary>
     public static PortAbilities None { get; } = new() { SockDiagAnswer = new SockDiagResult(SockDiagStatus.NotSupported, 0) };
 
-    public static PortAbilities Detected => DetectedOnce.Value;
+    /// <summary>Set by tests that run as another system would, before the first connection.</summary>
+    public static PortAbilities Detected
+    {
+        get => LazyInitializer.EnsureInitialized(ref _detected, Detect);
+        set => Volatile.Write(ref _detected, value);
+    }
 
     /// <summary><c>IP_LOCAL_PORT_RANGE</c> (Linux 6.3): confines a socket, and keeps connect() fast past half full.</summary>
     public bool LocalPortRange { get; init; }
@@ -29,6 +34,11 @@ internal sealed record PortAbilities
 
     /// <summary>The dear census, by <see cref="System.Net.NetworkInformation.IPGlobalProperties"/>: 35 MB at 28,000 sockets.</summary>
     public bool ActiveConnections { get; init; }
+
+    /// <summary>
+    /// Linux's options of a connection: TCP_INFO, TCP_USER_TIMEOUT, and TCP_LINGER2 = -1, which is what a quiet close is made of.
+    /// </summary>
+    public bool TcpOptions { get; init; }
 
     /// <summary>One sentence per missing ability and what follows from it.</summary>
     public IReadOnlyList<string> Explain()
@@ -61,6 +71,7 @@ internal sealed record PortAbilities
         {
             LocalPortRange = OperatingSystem.IsLinux() && Try(PortSocketOptions.ClearPortRange),
             BindAddressNoPort = OperatingSystem.IsLinux() && Try(PortSocketOptions.SetBindAddressNoPort),
+            TcpOptions = OperatingSystem.IsLinux(),
             SockDiag = answer.IsOk,
             SockDiagAnswer = answer,
             ActiveConnections = true,

@@ -74,9 +74,12 @@ internal sealed class PortWatch(PortLedger ledger, IPortCensusTaker taker, TimeP
         return counts;
     }
 
-    public static bool IsAboutPorts(SocketError error) =>
+    public static bool IsAboutPorts(SocketError error) => IsAboutPorts(error, OperatingSystem.IsWindows());
+
+    /// <summary>Elsewhere than on Windows, 10055 is the kernel's want of memory (tcp-facts section 3).</summary>
+    public static bool IsAboutPorts(SocketError error, bool isWindows) =>
         error is SocketError.AddressAlreadyInUse or SocketError.AddressNotAvailable
-        || (error == SocketError.NoBufferSpaceAvailable && OperatingSystem.IsWindows());
+        || (error == SocketError.NoBufferSpaceAvailable && isWindows);
 
     private async ValueTask<PortDiagnosis> CountAndJudgeAsync(PortAccount account, AddressVerdict address)
     {

@@ -31,8 +31,17 @@ internal static class CloseMoves
         return await AwaitPeerAsync(socket, CloseMethod.Goodbye, cancellationToken).ConfigureAwait(false);
     }
 
-    public static async ValueTask<CloseOutcome?> AwaitPeerAsync(IClosingSocket socket, CloseMethod method, CancellationToken cancellationToken) =>
-        await socket.DrainToEndAsync(cancellationToken).ConfigureAwait(false) ? Passive(socket, method) : null;
+    public static async ValueTask<CloseOutcome?> AwaitPeerAsync(IClosingSocket socket, CloseMethod method, CancellationToken cancellationToken)
+    {
+        if (await socket.DrainToEndAsync(cancellationToken).ConfigureAwait(false))
+        {
+            return Passive(socket, method);
+        }
+
+        // Some servers close by RST (MariaDB its idle connections): the peer was first, nothing is owed, and the next method
+        // would only be counted for what it did not do.
+        return socket.ReadFacts(Timeout.InfiniteTimeSpan).State == TcpSocketState.Close ? Dispose(socket, peerFirst: true) : null;
+    }
 
     public static async ValueTask<CloseOutcome> GracefulAsync(
         Transport transport, IClosingSocket socket, TimeSpan drainTimeout, CancellationToken cancellationToken)
@@ -42,7 +51,10 @@ internal static class CloseMoves
         if (await socket.DrainToEndAsync(cancellationToken).ConfigureAwait(false))
         {
             socket.Close();
-            return new CloseOutcome(CloseMethod.Graceful, PeerFirst: false, TimeWaitIsOurs: true);
+
+            // The peer's FIN may have come between the decision and ours: then the TIME-WAIT is its own (row 2).
+            bool ours = socket.LeftTimeWait;
+            return new CloseOutcome(CloseMethod.Graceful, PeerFirst: !ours, ours);
         }
 
         // The peer keeps its side open: in FIN-WAIT-2 the port would be held for a minute (tcp-facts row 11). Or somebody

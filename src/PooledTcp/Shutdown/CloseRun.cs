@@ -17,6 +17,8 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
     private ReadOnlyMemory<byte> _farewell;
     private ClosePlan _plan;
     private CancellationTokenSource? _wait;
+    private bool _awaitsPeer;
+    private bool _hurried;
     private bool _escalated;
     private bool _hasToken;
 
@@ -34,16 +36,17 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
     public string Why => _plan.Why ?? "";
 
     /// <summary>Quiet may take the place of what is planned: never where the user wants the client to close first.</summary>
-    public bool CanEscalate =>
+    private bool MayBeQuiet =>
         context.Settings.ClosesFirst != ClosesFirst.Client && context.Settings.AllowQuietClose && connection.Transport.SupportsQuietClose;
 
     /// <summary>
-    /// Somebody needs the place or the port: waits end now, and what is left is Quiet. Takes no time. True when it gives
-    /// way, now or since an earlier call; false when it may not.
+    /// Somebody needs the place or the port: waits end now, and what is left is Quiet, or the plan's last resort where
+    /// Quiet is off or missing. Takes no time. True when it gives way, now or since an earlier call; false when the client
+    /// is to close first.
     /// </summary>
     public bool TryEscalate()
     {
-        if (!CanEscalate)
+        if (context.Settings.ClosesFirst == ClosesFirst.Client)
         {
             return false;
         }
@@ -60,13 +63,21 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
             wait = _wait;
         }
 
-        // Not here: cancelling runs continuations, and the caller may hold a pool's gate.
-        if (wait is not null)
+        End(wait);
+        return true;
+    }
+
+    /// <summary>The pool shuts down: the server's own close is not waited for any more. Everything else is short, and goes on.</summary>
+    public void Hurry()
+    {
+        CancellationTokenSource? wait;
+        lock (_gate)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(static w => TryCancel(w), wait, preferLocal: false);
+            _hurried = true;
+            wait = _awaitsPeer ? _wait : null;
         }
 
-        return true;
+        End(wait);
     }
 
     public void Execute() => _ = RunAsync();
@@ -84,10 +95,17 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
         catch (Exception)
         {
             // The moves do not throw by contract. If one did, the descriptor and the books must be right all the same.
-            outcome = new CloseOutcome(CloseMethod.Dispose, PeerFirst: false, TimeWaitIsOurs: false);
+            connection.Transport.Close();
+            outcome = new CloseOutcome(CloseMethod.Dispose, PeerFirst: false, TimeWaitIsOurs: _socket is { LeftTimeWait: true });
         }
 
         connection.Transport.Close();
+        if (connection.InterruptReason is not null)
+        {
+            // The pool had aborted it under its lease; to the decision that looks like a reset of the peer's.
+            outcome = new CloseOutcome(CloseMethod.Abort, PeerFirst: false, TimeWaitIsOurs: false);
+        }
+
         PortDebt debt = !outcome.TimeWaitIsOurs ? PortDebt.None : _hasToken ? PortDebt.TimeWaitByToken : PortDebt.TimeWait;
         if (_hasToken && debt != PortDebt.TimeWaitByToken)
         {
@@ -128,9 +146,24 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
     {
         if (_plan.First == CloseMethod.AwaitPeer)
         {
-            return await WithinAsync(
-                context.Settings.ServerCloseTimeout,
-                token => CloseMoves.AwaitPeerAsync(_socket, CloseMethod.Passive, token)).ConfigureAwait(false);
+            lock (_gate)
+            {
+                _awaitsPeer = true;
+            }
+
+            try
+            {
+                return await WithinAsync(
+                    context.Settings.ServerCloseTimeout,
+                    token => CloseMoves.AwaitPeerAsync(_socket, CloseMethod.Passive, token)).ConfigureAwait(false);
+            }
+            finally
+            {
+                lock (_gate)
+                {
+                    _awaitsPeer = false;
+                }
+            }
         }
 
         if (_plan.WaitsForToken)
@@ -144,9 +177,15 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
 
     private async ValueTask<CloseOutcome> CloseInLaneAsync()
     {
+        // These take no time, so they need no place; and nothing may take theirs: a stream out of step is reset.
+        if (_plan.First is CloseMethod.Passive or CloseMethod.Abort or CloseMethod.Dispose)
+        {
+            return (await TryAsync(_plan.First).ConfigureAwait(false)).GetValueOrDefault();
+        }
+
         if (!context.Lane.TryEnter())
         {
-            if (CanEscalate)
+            if (MayBeQuiet)
             {
                 return await QuietAsync().ConfigureAwait(false);
             }
@@ -184,7 +223,8 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
                 return _hasToken || _plan.ExceedsShare
                     ? await WithinAsync(
                         context.Settings.DrainTimeout,
-                        async token => await CloseMoves.GracefulAsync(connection.Transport, _socket, context.Settings.DrainTimeout, token).ConfigureAwait(false)).ConfigureAwait(false)
+                        async token => await CloseMoves.GracefulAsync(connection.Transport, _socket, context.Settings.DrainTimeout, token).ConfigureAwait(false),
+                        isLastResort: !MayBeQuiet).ConfigureAwait(false)
                     : null;
 
             case CloseMethod.Quiet:
@@ -208,18 +248,29 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
         return await CloseMoves.QuietAsync(connection.Transport, _socket, context.Settings.DrainTimeout, deadline.Token).ConfigureAwait(false);
     }
 
-    /// <summary>One method under its own time, which an escalation cuts short. Null at once when one came before.</summary>
-    private async ValueTask<CloseOutcome?> WithinAsync(TimeSpan limit, Func<CancellationToken, ValueTask<CloseOutcome?>> method)
+    /// <summary>
+    /// One method under its own time, which an escalation cuts short. Null at once when one came before; but the last resort
+    /// has its turn even then, without waiting.
+    /// </summary>
+    private async ValueTask<CloseOutcome?> WithinAsync(
+        TimeSpan limit, Func<CancellationToken, ValueTask<CloseOutcome?>> method, bool isLastResort = false)
     {
         using CancellationTokenSource wait = new(limit, context.Time);
+        bool isCut;
         lock (_gate)
         {
-            if (_escalated)
+            isCut = _escalated || (_awaitsPeer && _hurried);
+            if (isCut && !isLastResort)
             {
                 return null;
             }
 
             _wait = wait;
+        }
+
+        if (isCut)
+        {
+            TryCancel(wait);
         }
 
         try
@@ -232,6 +283,15 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
             {
                 _wait = null;
             }
+        }
+    }
+
+    private static void End(CancellationTokenSource? wait)
+    {
+        // Not here: cancelling runs continuations, and the caller may hold a pool's gate.
+        if (wait is not null)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static w => TryCancel(w), wait, preferLocal: false);
         }
     }
 

@@ -12,22 +12,8 @@ internal sealed class ClosingLane(int places)
     private readonly Channel<TaskCompletionSource> _waiting = Channel.CreateUnbounded<TaskCompletionSource>();
     private int _free = places;
 
-    public bool TryEnter()
-    {
-        int free = Volatile.Read(ref _free);
-        while (free > 0)
-        {
-            int seen = Interlocked.CompareExchange(ref _free, free - 1, free);
-            if (seen == free)
-            {
-                return true;
-            }
-
-            free = seen;
-        }
-
-        return false;
-    }
+    /// <summary>A place if there is one, and nobody has waited for it longer.</summary>
+    public bool TryEnter() => _waiting.Reader.Count == 0 && TryTakePlace();
 
     public async ValueTask EnterAsync()
     {
@@ -54,7 +40,7 @@ internal sealed class ClosingLane(int places)
 
     private void Grant()
     {
-        while (_waiting.Reader.Count > 0 && TryEnter())
+        while (_waiting.Reader.Count > 0 && TryTakePlace())
         {
             if (_waiting.Reader.TryRead(out TaskCompletionSource? next))
             {
@@ -66,5 +52,22 @@ internal sealed class ClosingLane(int places)
                 Interlocked.Increment(ref _free);
             }
         }
+    }
+
+    private bool TryTakePlace()
+    {
+        int free = Volatile.Read(ref _free);
+        while (free > 0)
+        {
+            int seen = Interlocked.CompareExchange(ref _free, free - 1, free);
+            if (seen == free)
+            {
+                return true;
+            }
+
+            free = seen;
+        }
+
+        return false;
     }
 }

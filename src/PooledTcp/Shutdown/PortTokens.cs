@@ -4,7 +4,7 @@ namespace PooledTcp.Shutdown;
 
 /// <summary>One closing connection's side of the port account: its token, and what it leaves behind.</summary>
 /// <param name="ledger">The books.</param>
-/// <param name="account">The page; null for a connection without a port (a unix socket).</param>
+/// <param name="account">The page; null for a connection whose port nobody accounts for: tokens are then always to be had.</param>
 /// <param name="limit">How many TIME-WAITs may be owed at once: the share of the usable range, or of the budget.</param>
 /// <param name="time">The clock.</param>
 internal readonly struct PortTokens(PortLedger ledger, PortAccount? account, int limit, TimeProvider time)
@@ -12,17 +12,17 @@ internal readonly struct PortTokens(PortLedger ledger, PortAccount? account, int
     private static readonly TimeSpan LongestLook = TimeSpan.FromSeconds(1);
 
     /// <summary>True when a token could be taken right now.</summary>
-    public bool IsAvailable => account is not null && ledger.UntilToken(account, limit) == TimeSpan.Zero;
+    public bool IsAvailable => account is null || ledger.UntilToken(account, limit) == TimeSpan.Zero;
 
-    public bool TryTake() => account is not null && ledger.TryTakeToken(account, limit);
+    public bool TryTake() => account is null || ledger.TryTakeToken(account, limit);
 
-    /// <summary>Waits for a token. They come back by time alone, a minute after their TIME-WAIT began, so this ends.</summary>
+    /// <summary>Waits for a token. They come back by time alone, a minute after their TIME-WAIT began, so this ends, if the limit is one at least.</summary>
     public async ValueTask TakeAsync()
     {
         while (!TryTake())
         {
             // Nobody else's return can be missed: the next due time is known, and looked at again at least once a second.
-            TimeSpan due = account is null ? LongestLook : ledger.UntilToken(account, limit) ?? LongestLook;
+            TimeSpan due = ledger.UntilToken(account!, limit) ?? LongestLook;
             await Task.Delay(due < LongestLook ? due + TimeSpan.FromMilliseconds(1) : LongestLook, time).ConfigureAwait(false);
         }
     }

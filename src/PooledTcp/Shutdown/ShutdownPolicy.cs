@@ -107,7 +107,9 @@ internal static class ShutdownPolicy
     private static ClosePlan DecideClientFirst(in CloseFacts facts) => new()
     {
         First = CloseMethod.Graceful,
-        WaitsForToken = !facts.TokenAvailable,
+
+        // Also with one in sight: another close may take it first, and there is no other method to fall back on.
+        WaitsForToken = true,
         Why = facts.TokenAvailable
             ? "the client is to close first"
             : "the client is to close first, and waits for its share of TIME-WAITs",

@@ -10,7 +10,7 @@ namespace PooledTcp.Tests.Fakes;
 /// A connection in memory. Receives are scripted, every answer can be set, and an operation can be held in flight. It
 /// ends what is pending when it is closed, as a socket does.
 /// </summary>
-internal sealed class FakeTransport : Transport, IClosingSocket
+internal sealed partial class FakeTransport : Transport
 {
     private readonly Lock _gate = new();
     private readonly Queue<byte[]> _incoming = new();
@@ -131,45 +131,6 @@ internal sealed class FakeTransport : Transport, IClosingSocket
         return Verdict;
     }
 
-    /// <summary>What the kernel would say of it when it is closed.</summary>
-    public SocketFacts Facts { get; set; } = new() { State = TcpSocketState.Established };
-
-    public bool IsUnix => false;
-
-    public bool QuietSupported => true;
-
-    public override bool SupportsQuietClose => true;
-
-    public override bool HasCloseNotify => false;
-
-    public bool LeftTimeWait { get; set; }
-
-    public override IClosingSocket BeginClosing() => this;
-
-    public override ValueTask SendFarewellAsync(ReadOnlyMemory<byte> farewell, CancellationToken cancellationToken) => default;
-
-    public SocketFacts ReadFacts(TimeSpan vanishedAfter) => Facts;
-
-    public void DrainNow()
-    {
-    }
-
-    public ValueTask<bool> DrainToEndAsync(CancellationToken cancellationToken) => new(true);
-
-    public void ShutdownSend()
-    {
-    }
-
-    public void LimitUnacknowledged(TimeSpan timeout)
-    {
-    }
-
-    public void ForgetAfterFin()
-    {
-    }
-
-    public void Abort() => Close();
-
     public override void Close()
     {
         TaskCompletionSource<int>? receive;
@@ -182,6 +143,7 @@ internal sealed class FakeTransport : Transport, IClosingSocket
                 return;
             }
 
+            Closings++;
             receive = _receive;
             send = _send;
             _receive = null;

@@ -88,7 +88,10 @@ public class ShutdownPolicyTests
         CloseFacts client = Clean with { ClosesFirst = ClosesFirst.Client };
 
         Assert.True(ShutdownPolicy.Decide(client).WaitsForToken);
-        Assert.False(ShutdownPolicy.Decide(client with { TokenAvailable = true }).WaitsForToken);
+
+        // One in sight may be another close's by the time it is asked for.
+        Assert.True(ShutdownPolicy.Decide(client with { TokenAvailable = true }).WaitsForToken);
+        Assert.False(ShutdownPolicy.Decide(Clean).WaitsForToken);
     }
 
     [Fact]
