@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using PooledTcp.Shared;
+using PooledTcp.TestSupport;
 
 namespace PooledTcp.Soak;
 

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using PooledTcp.Shared;
+using PooledTcp.TestSupport;
 
 namespace PooledTcp.Soak;
 

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using PooledTcp.IntegrationTests.Servers;
-using PooledTcp.Shared;
+using PooledTcp.TestSupport;
 
 namespace PooledTcp.Soak;
 

@@ -1,5 +1,5 @@
 using System.Globalization;
-using PooledTcp.Shared;
+using PooledTcp.TestSupport;
 
 namespace PooledTcp.Soak;
 

@@ -1,6 +1,6 @@
 using PooledTcp.IntegrationTests.Servers;
 using PooledTcp.IntegrationTests.Support;
-using PooledTcp.Shared;
+using PooledTcp.TestSupport;
 using Xunit;
 
 namespace PooledTcp.IntegrationTests.Faults;

@@ -2,7 +2,7 @@ using System.Net;
 using PooledTcp.IntegrationTests.Resp;
 using PooledTcp.IntegrationTests.Servers;
 using PooledTcp.IntegrationTests.Support;
-using PooledTcp.Shared;
+using PooledTcp.TestSupport;
 using Xunit;
 
 namespace PooledTcp.IntegrationTests.Faults;

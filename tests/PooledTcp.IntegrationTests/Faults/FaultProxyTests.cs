@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using PooledTcp.IntegrationTests.Servers;
-using PooledTcp.Shared;
+using PooledTcp.TestSupport;
 using Xunit;
 
 namespace PooledTcp.IntegrationTests.Faults;

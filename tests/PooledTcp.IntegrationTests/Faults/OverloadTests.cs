@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using PooledTcp.IntegrationTests.Support;
-using PooledTcp.Shared;
+using PooledTcp.TestSupport;
 using Xunit;
 
 namespace PooledTcp.IntegrationTests.Faults;

@@ -1,4 +1,4 @@
-using PooledTcp.Shared;
+using PooledTcp.TestSupport;
 using Xunit;
 
 namespace PooledTcp.IntegrationTests.Support;

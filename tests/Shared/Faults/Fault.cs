@@ -1,4 +1,4 @@
-namespace PooledTcp.Shared;
+namespace PooledTcp.TestSupport;
 
 /// <summary>What a <see cref="FaultProxy"/> does to a connection instead of relaying it.</summary>
 public enum Fault

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace PooledTcp.Shared;
+namespace PooledTcp.TestSupport;
 
 /// <summary>One client's connection through a <see cref="FaultProxy"/>, and its way on to the server.</summary>
 internal sealed class FaultChannel : IDisposable

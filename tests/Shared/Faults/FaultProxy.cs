@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace PooledTcp.Shared;
+namespace PooledTcp.TestSupport;
 
 /// <summary>
 /// Stands between a pool and its server, on loopback, and does what networks and dying servers do. Raw sockets, so that what

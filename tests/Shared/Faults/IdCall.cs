@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using PooledTcp.IntegrationTests.Resp;
 
-namespace PooledTcp.Shared;
+namespace PooledTcp.TestSupport;
 
 /// <summary>How a call ended, as its caller sees it.</summary>
 internal enum CallOutcome

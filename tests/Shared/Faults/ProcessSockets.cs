@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace PooledTcp.Shared;
+namespace PooledTcp.TestSupport;
 
 /// <summary>This process's TCP sockets as the kernel lists them.</summary>
 internal static class ProcessSockets
