@@ -4,7 +4,7 @@ using OutageReplay.Processes;
 
 namespace OutageReplay;
 
-/// <summary>The whole play: outage, cure, verdict.</summary>
+/// <summary>The whole play: outage, cure, connections that must be closed, verdict.</summary>
 internal static class Replay
 {
     public static async Task<int> RunAsync(ReplayArguments arguments, CancellationToken cancellationToken)
@@ -16,7 +16,7 @@ internal static class Replay
 
         Console.WriteLine(stage.Describe());
         Console.WriteLine(
-            $"Load: {requests} requests for each act, {PacedLoad.RequestsPerSecond} a second, {PacedLoad.BurstSize} at a time.");
+            $"Load: {requests} requests for each of the first two acts, {PacedLoad.RequestsPerSecond} a second, {PacedLoad.BurstSize} at a time.");
 
         await Display.ShowAsync([naive, pooled], async refresh =>
         {
@@ -24,9 +24,11 @@ internal static class Replay
             await PlayAsync(pooled, refresh, cancellationToken);
         });
 
-        var report = new Report(naive.Figures, pooled.Figures, ReplayEnvironment.Describe(stage, arguments.Seconds));
+        IReadOnlyList<ChurnFigures> churn = await PlayChurnAsync(stage, cancellationToken);
+        var report = new Report(naive.Figures, pooled.Figures, churn, ReplayEnvironment.Describe(stage, arguments.Seconds));
         var verdict = Verdict.On(report);
         ClosingTable.Write(report);
+        ChurnTable.Write(report.Churn);
         Console.WriteLine(verdict.Sentence);
         if (arguments.JsonFile is not null)
         {
@@ -34,6 +36,23 @@ internal static class Replay
         }
 
         return verdict.Proved ? ExitCodes.Proved : ExitCodes.Failed;
+    }
+
+    private static async Task<IReadOnlyList<ChurnFigures>> PlayChurnAsync(Stage stage, CancellationToken cancellationToken)
+    {
+        ActSettings settings = stage.SettingsFor(ActKind.Churn, ChurnHost.Requests);
+        Console.WriteLine($"Third act: connections that must be closed after one request, {settings.Requests} under each policy.");
+        var churn = new List<ChurnFigures>();
+        await foreach (ActMessage message in ActProcess.PlayAsync(settings, cancellationToken))
+        {
+            if (message is ChurnPlayed played)
+            {
+                churn.Add(played.Figures);
+                Console.WriteLine(ChurnTable.Describe(played.Figures));
+            }
+        }
+
+        return churn;
     }
 
     private static async Task PlayAsync(ActProgress act, Action refresh, CancellationToken cancellationToken)

@@ -17,7 +17,7 @@ internal sealed record ReplayArguments(int Seconds, string? JsonFile, bool NoNam
     {
         var seconds = new Option<int>("--seconds")
         {
-            Description = $"Length of both acts together, {MinSeconds} to {MaxSeconds}.",
+            Description = $"Length of the first two acts together, {MinSeconds} to {MaxSeconds}.",
             HelpName = "N",
             CustomParser = ParseSeconds,
             DefaultValueFactory = _ => DefaultSeconds,
@@ -33,7 +33,7 @@ internal sealed record ReplayArguments(int Seconds, string? JsonFile, bool NoNam
             Description = "Play on 127.0.0.1 with IP_LOCAL_PORT_RANGE, as on machines without user namespaces.",
         };
         var command = new RootCommand(
-            "Replays an outage by port exhaustion against a real RESP server, then its cure by PooledTcpClient.")
+            "Replays an outage by port exhaustion against a real RESP server, then its cure by PooledTcpClient, then connections that must be closed under each closing policy.")
         {
             seconds, json, noNamespace,
         };

@@ -5,7 +5,7 @@ using OutageReplay.Acts;
 namespace OutageReplay;
 
 /// <summary>All figures of a replay, as <c>--json</c> writes them.</summary>
-internal sealed record Report(ActFigures Naive, ActFigures Pooled, ReplayEnvironment Environment)
+internal sealed record Report(ActFigures Naive, ActFigures Pooled, IReadOnlyList<ChurnFigures> Churn, ReplayEnvironment Environment)
 {
     public async Task WriteAsync(string file, CancellationToken cancellationToken)
     {

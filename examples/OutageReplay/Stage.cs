@@ -4,16 +4,16 @@ using OutageReplay.Network;
 
 namespace OutageReplay;
 
-/// <summary>Where the two acts are played.</summary>
+/// <summary>Where the acts are played.</summary>
 /// <param name="Obstacle">Null in a network namespace; else why there is none.</param>
-internal sealed record Stage(string? Obstacle, PortWindow Window, IPEndPoint NaiveServer, IPEndPoint PooledServer)
+internal sealed record Stage(string? Obstacle, PortWindow Window, IPEndPoint NaiveServer, IPEndPoint PooledServer, IPEndPoint ChurnServer)
 {
     // Below 32768: outside the local ports of a default system, as real servers are.
     private const int FirstFallbackPort = 26379;
     private const int LastFallbackPort = 32767;
 
-    // For each act its server's and the rehearsal's.
-    private const int ServerPorts = 4;
+    // For each of the first two acts its server's and the rehearsal's; then the third one's.
+    private const int ServerPorts = 4 + ChurnHost.ServerPorts;
 
     public bool InNamespace => Obstacle is null;
 
@@ -28,9 +28,9 @@ internal sealed record Stage(string? Obstacle, PortWindow Window, IPEndPoint Nai
         string? obstacle = noNamespace ? "--no-namespace" : await NetworkNamespace.FindObstacleAsync(cancellationToken);
         if (obstacle is null)
         {
-            // Each act gets its own namespace, so both may use the same address.
+            // Each act gets its own namespace, so all may use the same address.
             var server = new IPEndPoint(NetworkNamespace.ServerAddress, NetworkNamespace.ServerPort);
-            return new Stage(null, NetworkNamespace.Window, server, server);
+            return new Stage(null, NetworkNamespace.Window, server, server, server);
         }
 
         if (!PortWindow.SocketsSupportIt())
@@ -41,11 +41,19 @@ internal sealed record Stage(string? Obstacle, PortWindow Window, IPEndPoint Nai
         PortWindow window = PortWindow.FindUnused();
         int port = FindUnusedServerPorts(window);
         return new Stage(
-            obstacle, window, new IPEndPoint(IPAddress.Loopback, port), new IPEndPoint(IPAddress.Loopback, port + 2));
+            obstacle, window, new IPEndPoint(IPAddress.Loopback, port), new IPEndPoint(IPAddress.Loopback, port + 2), new IPEndPoint(IPAddress.Loopback, port + 4));
     }
 
-    public ActSettings SettingsFor(ActKind act, int requests) =>
-        new(act, InNamespace, (act == ActKind.Naive ? NaiveServer : PooledServer).ToString(), Window, requests);
+    public ActSettings SettingsFor(ActKind act, int requests)
+    {
+        IPEndPoint server = act switch
+        {
+            ActKind.Naive => NaiveServer,
+            ActKind.Pooled => PooledServer,
+            _ => ChurnServer,
+        };
+        return new ActSettings(act, InNamespace, server.ToString(), Window, requests);
+    }
 
     /// <summary>What to know about this stage before the play begins.</summary>
     public string Describe() => InNamespace

@@ -8,7 +8,17 @@ internal sealed record Verdict(bool Proved, string Sentence)
 {
     private const int FirstRequestWithoutPort = PortWindow.Width + 1;
 
+    /// <summary>Ports.TimeWaitShare is a quarter by default.</summary>
+    private const int TimeWaitShare = PortWindow.Width / 4;
+
     public static Verdict On(Report report)
+    {
+        Verdict first = OnFirstTwoActs(report);
+        (bool proved, string sentence) = OnChurn(report);
+        return new(first.Proved && proved, $"{first.Sentence} {sentence}");
+    }
+
+    private static Verdict OnFirstTwoActs(Report report)
     {
         (ActFigures naive, ActFigures pooled) = (report.Naive, report.Pooled);
         if (pooled.Failed > 0)
@@ -30,4 +40,20 @@ internal sealed record Verdict(bool Proved, string Sentence)
     }
 
     private static string Connections(ActFigures figures) => figures.Connects == 1 ? "1 connection" : $"{figures.Connects} connections";
+
+    /// <summary>Where connections must be closed, the policies that spare the client's ports have to carry it within their share of TIME_WAITs.</summary>
+    private static Verdict OnChurn(Report report)
+    {
+        ChurnFigures? failed = report.Churn.FirstOrDefault(figures => figures.Policy.IsCure() && (figures.Failed > 0 || figures.ClientTimeWait > TimeWaitShare));
+        if (failed is not null)
+        {
+            return new(
+                false,
+                $"Not cured where connections must be closed: under {failed.Policy.Title()} {failed.Failed} of {failed.Offered} requests failed, "
+                + $"and the client had {failed.ClientTimeWait} TIME_WAITs where {TimeWaitShare} are its share.");
+        }
+
+        int most = report.Churn.Where(figures => figures.Policy.IsCure()).Max(figures => figures.ClientTimeWait);
+        return new(true, $"Where each connection must be closed, Auto and Server carried all requests with at most {most} TIME_WAITs on the client's side.");
+    }
 }

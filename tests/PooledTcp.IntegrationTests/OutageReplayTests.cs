@@ -9,6 +9,14 @@ public sealed class OutageReplayTests
     private static readonly string[] FigureNames =
         ["requests", "failed", "firstFailureAt", "connects", "p50Us", "p99Us", "clientTimeWait", "serverTimeWait"];
 
+    private static readonly string[] ChurnNames = ["policy", "offered", "ok", "failed", "clientTimeWait", "serverTimeWait", "p99Us"];
+    private static readonly string[] Policies = ["connectPerRequest", "auto", "autoWithGoodbye", "server", "client"];
+
+    private const int ChurnRequests = 296;
+
+    // A quarter of 64 ports.
+    private const int TimeWaitShare = 16;
+
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(5);
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
@@ -26,6 +34,14 @@ public sealed class OutageReplayTests
         Assert.Equal(64, naive.GetProperty("connects").GetInt32());
         Assert.Equal(naive.GetProperty("requests").GetInt32() - 64, naive.GetProperty("failed").GetInt32());
         Assert.Equal(64, naive.GetProperty("clientTimeWait").GetInt32());
+        foreach (JsonElement figures in report.GetProperty("churn").EnumerateArray())
+        {
+            bool isClient = figures.GetProperty("policy").GetString() is "connectPerRequest" or "client";
+            Assert.Equal(isClient ? 64 : ChurnRequests, figures.GetProperty("ok").GetInt32());
+        }
+
+        // Nobody gave way: where the client closes first, each of its closes costs a port.
+        Assert.Equal(64, report.GetProperty("churn")[0].GetProperty("clientTimeWait").GetInt32());
         AssertCured(report, run);
     }
 
@@ -100,7 +116,7 @@ public sealed class OutageReplayTests
 
     private static void AssertCured(JsonElement report, ReplayRun run)
     {
-        Assert.Equal(["naive", "pooled", "environment"], Names(report));
+        Assert.Equal(["naive", "pooled", "churn", "environment"], Names(report));
         JsonElement naive = report.GetProperty("naive");
         JsonElement pooled = report.GetProperty("pooled");
         Assert.Equal(FigureNames, Names(naive));
@@ -111,7 +127,38 @@ public sealed class OutageReplayTests
         Assert.Equal(JsonValueKind.Null, pooled.GetProperty("firstFailureAt").ValueKind);
         Assert.InRange(pooled.GetProperty("connects").GetInt32(), 1, 8);
         Assert.InRange(pooled.GetProperty("p50Us").GetDouble(), 1, pooled.GetProperty("p99Us").GetDouble());
+        AssertChurned(report.GetProperty("churn"));
         Assert.Empty(run.LiveProcesses());
+    }
+
+    private static void AssertChurned(JsonElement churn)
+    {
+        Assert.Equal(Policies, churn.EnumerateArray().Select(figures => figures.GetProperty("policy").GetString()));
+        foreach (JsonElement figures in churn.EnumerateArray())
+        {
+            Assert.Equal(ChurnNames, Names(figures));
+            int failed = figures.GetProperty("failed").GetInt32();
+            Assert.Equal(ChurnRequests, figures.GetProperty("offered").GetInt32());
+            Assert.Equal(ChurnRequests, figures.GetProperty("ok").GetInt32() + failed);
+            string policy = figures.GetProperty("policy").GetString()!;
+            if (policy == "connectPerRequest")
+            {
+                Assert.InRange(failed, 1, ChurnRequests);
+                continue;
+            }
+
+            // Whatever the policy, the pool never keeps more.
+            Assert.InRange(figures.GetProperty("clientTimeWait").GetInt32(), 0, TimeWaitShare);
+            if (policy != "client")
+            {
+                Assert.Equal(0, failed);
+            }
+
+            if (policy is "autoWithGoodbye" or "server")
+            {
+                Assert.InRange(figures.GetProperty("serverTimeWait").GetInt32(), 1, 64);
+            }
+        }
     }
 
     private static IEnumerable<string> Names(JsonElement element) => element.EnumerateObject().Select(property => property.Name);

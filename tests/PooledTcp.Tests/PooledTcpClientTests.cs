@@ -349,6 +349,84 @@ public sealed class PooledTcpClientTests
 
     private static Task<TcpLease> RentAsync(TcpPool pool) => pool.RentAsync(CancellationToken.None).AsTask().WaitAsync(PoolHarness.Hang);
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_end_waits_for_closes_under_way_but_not_for_ever(bool drain)
+    {
+        Harness client = new("cache");
+        client.Apply("cache", static e =>
+        {
+            e.MaxUses = 1;
+            e.Shutdown.Goodbye = "redis";
+        });
+        client.OnTransport = static t => t.PeerHoldsOn = true;
+        PoolHarness.Return(await RentAsync(client.Client.GetPool("cache")));
+        FakeTransport transport = client.Transports.Single();
+        await PoolHarness.UntilAsync(() => string.Equals(transport.Moves, "farewell wait", StringComparison.Ordinal));
+
+        Task end = drain ? client.Client.DrainAsync(TimeSpan.Zero).AsTask() : client.Client.DisposeAsync().AsTask();
+        Assert.False(end.IsCompleted);
+        await client.StepUntilAsync(() => end.IsCompleted);
+        await end;
+        Assert.True(transport.IsClosed);
+        await client.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_close_that_waits_for_its_share_does_not_hold_up_the_end()
+    {
+        Harness client = new("cache");
+        client.Apply("cache", static e =>
+        {
+            e.MaxUses = 1;
+            e.Shutdown.ClosesFirst = ClosesFirst.Client;
+            e.Shutdown.DrainTimeout = TimeSpan.FromHours(1);
+            e.Shutdown.GoodbyeTimeout = TimeSpan.FromMilliseconds(1);
+        });
+        client.OnTransport = static t => t.PeerHoldsOn = true;
+        PoolHarness.Return(await RentAsync(client.Client.GetPool("cache")));
+        Task end = client.Client.DisposeAsync().AsTask();
+        Assert.False(end.IsCompleted);
+        client.Transports.Single().PeerCloses();
+        await end.WaitAsync(PoolHarness.Hang, TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public async Task A_reload_of_MaxClosing_reaches_the_lane()
+    {
+        await using Harness client = new("cache");
+        client.OnTransport = static t => t.PeerHoldsOn = true;
+        Configure(maxClosing: 1);
+        TcpPool pool = client.Client.GetPool("cache");
+        await ChurnAsync();
+        await ChurnAsync();
+
+        // The second found the lane full.
+        await PoolHarness.UntilAsync(() => pool.GetSnapshot() is { Closing: 1, Closed: 1 });
+        Assert.Equal(1, pool.GetSnapshot().ClosedByMethod["quiet"]);
+        Configure(maxClosing: 2);
+        await ChurnAsync();
+        await PoolHarness.UntilAsync(() => client.Transports.Last().Moves.Length > 0);
+        Assert.Equal("farewell wait", client.Transports.Last().Moves);
+        Assert.Equal(2, pool.GetSnapshot().Closing);
+        foreach (FakeTransport transport in client.Transports)
+        {
+            transport.PeerCloses();
+        }
+
+        async Task ChurnAsync() => PoolHarness.Return(await RentAsync(pool));
+
+        void Configure(int maxClosing) => client.Apply(
+            "cache",
+            static e =>
+            {
+                e.MaxUses = 1;
+                e.Shutdown.Goodbye = "redis";
+            },
+            maxClosing: maxClosing);
+    }
+
     private sealed class Harness : IAsyncDisposable
     {
         private readonly ConcurrentQueue<FakeConnector> _connectors = new();
@@ -364,7 +442,15 @@ public sealed class PooledTcpClientTests
             _names = names;
             Client = new PooledTcpClient(Settings(names), hooks, loggerFactory: null, Time, (_, _) =>
             {
-                FakeConnector connector = new() { Automatic = static _ => new FakeTransport() };
+                FakeConnector connector = new()
+                {
+                    Automatic = _ =>
+                    {
+                        FakeTransport transport = new();
+                        OnTransport?.Invoke(transport);
+                        return transport;
+                    },
+                };
                 _connectors.Enqueue(connector);
                 OnConnector?.Invoke();
                 return connector;
@@ -378,10 +464,13 @@ public sealed class PooledTcpClientTests
         /// <summary>Runs while a pool is being made.</summary>
         public Action? OnConnector { get; set; }
 
+        /// <summary>Gets each connection before the client does.</summary>
+        public Action<FakeTransport>? OnTransport { get; set; }
+
         public IEnumerable<FakeTransport> Transports => _connectors.SelectMany(static c => c.Transports);
 
-        public void Apply(string name, Action<TcpEndpointOptions> configure, Action<TcpEndpointOptions>? alsoDefaults = null) =>
-            Client.Apply(Settings([.. _names.Append(name).Distinct()], name, configure, alsoDefaults));
+        public void Apply(string name, Action<TcpEndpointOptions> configure, Action<TcpEndpointOptions>? alsoDefaults = null, int? maxClosing = null) =>
+            Client.Apply(Settings([.. _names.Append(name).Distinct()], name, configure, alsoDefaults, maxClosing));
 
         public Task StepUntilAsync(Func<bool> condition) => PoolHarness.UntilAsync(() =>
         {
@@ -397,9 +486,11 @@ public sealed class PooledTcpClientTests
         public ValueTask DisposeAsync() => Client.DisposeAsync();
 
         private static ClientSettings Settings(
-            string[] names, string? changed = null, Action<TcpEndpointOptions>? configure = null, Action<TcpEndpointOptions>? defaults = null)
+            string[] names, string? changed = null, Action<TcpEndpointOptions>? configure = null, Action<TcpEndpointOptions>? defaults = null,
+            int? maxClosing = null)
         {
             PooledTcpOptions options = new();
+            options.MaxClosing = maxClosing ?? options.MaxClosing;
             defaults?.Invoke(options.Defaults);
             foreach (string name in names)
             {

@@ -13,7 +13,6 @@ internal sealed class ActHost(ActSettings settings)
     private const int RehearsalRequests = 48;
 
     private static readonly TimeSpan SamplePeriod = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan SettleLimit = TimeSpan.FromSeconds(1);
 
     private readonly Scoreboard _scoreboard = new();
 
@@ -23,7 +22,7 @@ internal sealed class ActHost(ActSettings settings)
         try
         {
             ActSettings settings = JsonSerializer.Deserialize(settingsJson, ActJson.Default.ActSettings)!;
-            await new ActHost(settings).PlayAsync(lifeline.Cut);
+            await (settings.Kind == ActKind.Churn ? new ChurnHost(settings).PlayAsync(lifeline.Cut) : new ActHost(settings).PlayAsync(lifeline.Cut));
             return ExitCodes.Proved;
         }
         catch (Exception exception) when (!lifeline.Cut.IsCancellationRequested)
@@ -59,7 +58,7 @@ internal sealed class ActHost(ActSettings settings)
         }
 
         // Counted once the act has closed everything, so that the pool's own closes are on the bill.
-        KernelView kernel = await SettledViewAsync(cancellationToken);
+        KernelView kernel = await KernelView.ReadSettledAsync(settings.ServerEndPoint.Port, cancellationToken);
         (int succeeded, int failed, FirstFailure? firstFailure) = _scoreboard.Read();
         var figures = new ActFigures(
             succeeded + failed, failed, firstFailure?.Request, connects,
@@ -75,7 +74,7 @@ internal sealed class ActHost(ActSettings settings)
         return settings.Kind switch
         {
             ActKind.Naive => new NaiveAct(server, window),
-            ActKind.Pooled => new PooledAct(server, window),
+            ActKind.Pooled => new PooledAct(server, window, static endpoint => endpoint.MaxConnections = PacedLoad.BurstSize),
             _ => throw new UnreachableException(),
         };
     }
@@ -97,22 +96,6 @@ internal sealed class ActHost(ActSettings settings)
         await load;
     }
 
-    /// <summary>The kernel's figures once no close is under way any more: a TIME_WAIT begins when the other side's FIN arrives.</summary>
-    private async Task<KernelView> SettledViewAsync(CancellationToken cancellationToken)
-    {
-        long start = Stopwatch.GetTimestamp();
-        while (true)
-        {
-            KernelView view = KernelView.Read(settings.ServerEndPoint.Port);
-            if (view.Live == 0 || Stopwatch.GetElapsedTime(start) > SettleLimit)
-            {
-                return view;
-            }
-
-            await Task.Delay(10, cancellationToken);
-        }
-    }
-
-    private static void Report(ActMessage message) =>
+    public static void Report(ActMessage message) =>
         Console.Out.WriteLine(JsonSerializer.Serialize(message, ActJson.Default.ActMessage));
 }

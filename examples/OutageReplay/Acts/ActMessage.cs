@@ -7,6 +7,8 @@ namespace OutageReplay.Acts;
 [JsonDerivedType(typeof(ActSample), "sample")]
 [JsonDerivedType(typeof(ActFinished), "finished")]
 [JsonDerivedType(typeof(ActFailed), "failed")]
+[JsonDerivedType(typeof(ChurnPlayed), "churn")]
+[JsonDerivedType(typeof(ChurnFinished), "churned")]
 internal abstract record ActMessage;
 
 /// <summary>The state of a running act.</summary>
@@ -19,6 +21,12 @@ internal sealed record ActFinished(ActFigures Figures, FirstFailure? FirstFailur
 
 /// <summary>The act could not be played at all.</summary>
 internal sealed record ActFailed(string Reason) : ActMessage;
+
+/// <summary>One policy of the third act was played.</summary>
+internal sealed record ChurnPlayed(ChurnFigures Figures) : ActMessage;
+
+/// <summary>All of them were.</summary>
+internal sealed record ChurnFinished : ActMessage;
 
 /// <param name="Request">1 for the first request of the act.</param>
 internal sealed record FirstFailure(int Request, string Error);

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using OutageReplay.Network;
 using PooledTcp;
 
@@ -14,14 +13,15 @@ internal sealed class PooledAct : IAct
     private readonly PooledTcpClient _client;
 
     /// <param name="window">The ports to dial from, where the namespace does not say so already.</param>
-    public PooledAct(IPEndPoint server, PortWindow? window)
+    /// <param name="configure">What is special about this pool.</param>
+    public PooledAct(IPEndPoint server, PortWindow? window, Action<TcpEndpointOptions> configure)
     {
         var options = new PooledTcpOptions();
         options.AddEndpoint(Endpoint, endpoint =>
         {
             endpoint.Address = server.ToString();
-            endpoint.MaxConnections = PacedLoad.BurstSize;
-            endpoint.ConnectCallback = window is null ? null : (_, cancellationToken) => ConnectFromAsync(window, server, cancellationToken);
+            endpoint.Ports.Range = window?.ToString();
+            configure(endpoint);
         });
         _client = new PooledTcpClient(options);
     }
@@ -54,20 +54,4 @@ internal sealed class PooledAct : IAct
     }
 
     public ValueTask DisposeAsync() => _client.DisposeAsync();
-
-    private static async ValueTask<Socket> ConnectFromAsync(PortWindow window, IPEndPoint server, CancellationToken cancellationToken)
-    {
-        var socket = new Socket(server.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        try
-        {
-            window.ApplyTo(socket);
-            await socket.ConnectAsync(server, cancellationToken);
-            return socket;
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
-    }
 }

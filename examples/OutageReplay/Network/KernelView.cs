@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 
 namespace OutageReplay.Network;
@@ -11,6 +12,8 @@ internal sealed record KernelView(int ClientPortsTaken, int ClientTimeWait, int 
 {
     private const int TimeWait = 0x06;
     private const int Listen = 0x0A;
+
+    private static readonly TimeSpan SettleLimit = TimeSpan.FromSeconds(1);
 
     public static KernelView Read(int serverPort)
     {
@@ -46,6 +49,22 @@ internal sealed record KernelView(int ClientPortsTaken, int ClientTimeWait, int 
         }
 
         return new KernelView(clientPorts.Count, clientTimeWait, serverTimeWait, live);
+    }
+
+    /// <summary>The figures once no close is under way any more: a TIME_WAIT begins when the other side's FIN arrives.</summary>
+    public static async Task<KernelView> ReadSettledAsync(int serverPort, CancellationToken cancellationToken)
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            KernelView view = Read(serverPort);
+            if (view.Live == 0 || Stopwatch.GetElapsedTime(start) > SettleLimit)
+            {
+                return view;
+            }
+
+            await Task.Delay(10, cancellationToken);
+        }
     }
 
     /// <summary>Every port that any TCP socket here names, on either end.</summary>

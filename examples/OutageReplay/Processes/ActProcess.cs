@@ -8,7 +8,7 @@ namespace OutageReplay.Processes;
 /// <summary>Plays one act in a process of its own, in a fresh network namespace if the settings say so.</summary>
 internal static class ActProcess
 {
-    /// <summary>What the act reports, ending with <see cref="ActFinished"/>. However the enumeration ends, the act's processes are gone then.</summary>
+    /// <summary>What the act reports, ending with <see cref="ActFinished"/> or <see cref="ChurnFinished"/>. However the enumeration ends, the act's processes are gone then.</summary>
     /// <exception cref="ReplayException">The act could not be played.</exception>
     public static async IAsyncEnumerable<ActMessage> PlayAsync(
         ActSettings settings, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -27,7 +27,7 @@ internal static class ActProcess
             }
 
             yield return message;
-            if (message is ActFinished)
+            if (message is ActFinished or ChurnFinished)
             {
                 yield break;
             }

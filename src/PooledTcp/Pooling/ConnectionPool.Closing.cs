@@ -98,6 +98,9 @@ internal sealed partial class ConnectionPool
     {
         TcpConnection connection = run.Connection;
         Dial? dials;
+
+        // Before the gate: a fake clock may run due timers at any reading.
+        TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
             _closing--;
@@ -107,6 +110,7 @@ internal sealed partial class ConnectionPool
             {
                 // Its port is free again, or will be in one round trip.
                 _portsHeldOff = false;
+                _portFreedAt = now;
             }
 
             _closedByMethod[(int)outcome.Method]++;

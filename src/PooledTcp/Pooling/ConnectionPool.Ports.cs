@@ -10,11 +10,15 @@ namespace PooledTcp.Pooling;
 /// </summary>
 internal sealed partial class ConnectionPool
 {
+    /// <summary>Timers may fire a little early. A dial that comes before the ledger's own mark has run out is refused, and held off anew.</summary>
+    private static readonly TimeSpan HoldMargin = TimeSpan.FromMilliseconds(10);
+
     // Under the gate only.
     private readonly HashSet<PortAccount> _accounts = [];
     private int _pruneAccountsAt = 16;
     private NoLocalPortException? _portsExhausted;
     private bool _portsHeldOff;
+    private TimeSpan? _portFreedAt;
     private ITimer? _portsTimer;
 
     // Ticks of the clock; 0 before the first.
@@ -50,21 +54,25 @@ internal sealed partial class ConnectionPool
 
     /// <summary>
     /// No hot retry: a failing connect costs 3 ms of CPU (tcp-facts section 3). The next dial comes after a second, or when
-    /// one of our own connections has given its port back.
+    /// one of our own connections has given its port back; if one did just now, and the dial came before the peer's ACK, soon.
     /// </summary>
     private void HoldOffDials()
     {
+        TimeSpan now = Services.Clock.Read();
+        TimeSpan hold;
         lock (_gate)
         {
             if (_state == PoolState.Closed)
             {
                 return;
             }
+
+            hold = now - _portFreedAt < PortLedger.ReturnHold ? PortLedger.ReturnHold : PortLedger.FailureHold;
         }
 
         // Outside the gate: a fake TimeProvider runs what is due on the stack of who makes a timer.
         ITimer timer = Services.Clock.Time.CreateTimer(
-            static pool => ((ConnectionPool)pool!).DialAgain(), this, PortLedger.FailureHold, Timeout.InfiniteTimeSpan);
+            static pool => ((ConnectionPool)pool!).DialAgain(), this, hold + HoldMargin, Timeout.InfiniteTimeSpan);
         Interlocked.Exchange(ref _portsTimer, timer)?.Dispose();
     }
 

@@ -28,14 +28,17 @@ internal sealed class PortAccount(PortTuple tuple, PortRange range, int usable)
     internal int Live;
     internal int Closing;
     internal int Promised;
-    internal int Failures;
+    internal int News;
     internal PortFailure LastFailure;
     internal TimeSpan FailedUntil;
+
+    /// <summary>When a port of ours was given back for the last time.</summary>
+    internal TimeSpan FreedAt = TimeSpan.MinValue / 2;
 
     /// <summary>When each TIME_WAIT runs out, oldest first.</summary>
     internal readonly Queue<TimeSpan> Owed = new();
 
     internal PortUse Use => new(Connecting, Live, Closing, Promised, Owed.Count);
 
-    internal bool IsUnused => Connecting + Live + Closing + Promised + Owed.Count + Failures == 0;
+    internal bool IsUnused => Connecting + Live + Closing + Promised + Owed.Count + News == 0;
 }

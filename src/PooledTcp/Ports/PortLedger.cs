@@ -30,6 +30,12 @@ internal sealed class PortLedger
     /// <summary>How long a tuple on which dials fail is left alone unless one succeeds: each connect that finds no port burns 3 ms of CPU.</summary>
     public static readonly TimeSpan FailureHold = TimeSpan.FromSeconds(1);
 
+    /// <summary>
+    /// The same while a port of ours is on its way back: a quiet close gives it up when the peer has acknowledged our FIN, and a
+    /// peer that does not close takes a delayed ACK for that (42 ms, tcp-facts section 1).
+    /// </summary>
+    public static readonly TimeSpan ReturnHold = TimeSpan.FromMilliseconds(50);
+
     private readonly TimeProvider _time;
     private readonly long _start;
     private readonly TimeSpan _timeWaitHold;
@@ -38,7 +44,7 @@ internal sealed class PortLedger
 
     // In the order of their ends, since every entry of a queue lasts equally long. The end of a TIME_WAIT is in its account.
     private readonly Queue<PortAccount> _timeWaits = new();
-    private readonly Queue<(PortAccount Account, TimeSpan Until)> _failures = new();
+    private readonly Queue<(PortAccount Account, TimeSpan Until)> _news = new();
 
     /// <param name="time">The clock.</param>
     /// <param name="timeWaitHold">From the beginning of a TIME_WAIT to the return of its token; see <see cref="KernelPortSettings.TimeWaitHold"/>.</param>
@@ -127,6 +133,12 @@ internal sealed class PortLedger
             {
                 // A port has come back: the next dial may find out.
                 account.FailedUntil = TimeSpan.Zero;
+                account.FreedAt = now;
+                if (account.IsUnused)
+                {
+                    // A dial may come before the port is back in the kernel, and has to know that it is about to be.
+                    Keep(account, now);
+                }
             }
             else
             {
@@ -183,7 +195,7 @@ internal sealed class PortLedger
 
     /// <summary>
     /// No port is left, or the address cannot be used: dials go elsewhere until one succeeds here or
-    /// <see cref="FailureHold"/> is over. Comes before the failed dial's <see cref="ConnectFailed"/>.
+    /// <see cref="FailureHold"/> (<see cref="ReturnHold"/>) is over. Comes before the failed dial's <see cref="ConnectFailed"/>.
     /// </summary>
     public void MarkFailed(PortAccount account, PortFailure failure)
     {
@@ -191,9 +203,8 @@ internal sealed class PortLedger
         {
             Debug.Assert(!account.IsUnused);
             account.LastFailure = failure;
-            account.FailedUntil = now + FailureHold;
-            account.Failures++;
-            _failures.Enqueue((account, account.FailedUntil));
+            account.FailedUntil = now + (now - account.FreedAt < ReturnHold ? ReturnHold : FailureHold);
+            Keep(account, now);
         }
     }
 
@@ -205,6 +216,15 @@ internal sealed class PortLedger
             return _accounts.TryGetValue((tuple, range), out PortAccount? account)
                 ? new PortStanding(account.Use, account.FailedUntil > now ? account.LastFailure : PortFailure.NotAboutPorts, account.LastCensus)
                 : default;
+        }
+    }
+
+    /// <summary>A port of ours was given back within <see cref="FailureHold"/>.</summary>
+    public bool WasFreedLately(PortAccount account)
+    {
+        using (Enter(out TimeSpan now))
+        {
+            return now - account.FreedAt < FailureHold;
         }
     }
 
@@ -265,14 +285,21 @@ internal sealed class PortLedger
             RemoveIfUnused(account);
         }
 
-        while (_failures.TryPeek(out (PortAccount Account, TimeSpan Until) mark) && mark.Until <= now)
+        while (_news.TryPeek(out (PortAccount Account, TimeSpan Until) mark) && mark.Until <= now)
         {
-            _failures.Dequeue();
-            mark.Account.Failures--;
+            _news.Dequeue();
+            mark.Account.News--;
             RemoveIfUnused(mark.Account);
         }
 
         return scope;
+    }
+
+    /// <summary>Its last event is news for as long as a mark can hold.</summary>
+    private void Keep(PortAccount account, TimeSpan now)
+    {
+        account.News++;
+        _news.Enqueue((account, now + FailureHold));
     }
 
     private void RemoveIfUnused(PortAccount account)

@@ -84,7 +84,7 @@ internal sealed class PortWatch(PortLedger ledger, IPortCensusTaker taker, TimeP
     private async ValueTask<PortDiagnosis> CountAndJudgeAsync(PortAccount account, AddressVerdict address)
     {
         PortCensus census = await CountOnceAsync(account).ConfigureAwait(false);
-        bool exhausted = census.Share >= ExhaustedShare || (address == AddressVerdict.Usable && IsHidden(census));
+        bool exhausted = census.Share >= ExhaustedShare || (address == AddressVerdict.Usable && (IsHidden(census) || WasFull(census, account)));
         return Conclude(account, exhausted ? PortFailure.Exhausted : PortFailure.UnusableAddress, census);
     }
 
@@ -95,6 +95,12 @@ internal sealed class PortWatch(PortLedger ledger, IPortCensusTaker taker, TimeP
     /// </summary>
     private static bool IsHidden(PortCensus census) =>
         census.Method == CensusMethod.LedgerOnly || census.ShareByAnySocket >= ExhaustedShare;
+
+    /// <summary>
+    /// The count comes after the error, and where every exchange closes its connection many ports, even all, are free again
+    /// by then. If the address is usable, nothing else than a lack of ports can have failed.
+    /// </summary>
+    private bool WasFull(PortCensus census, PortAccount account) => census.Taken > 0 || ledger.WasFreedLately(account);
 
     private PortDiagnosis Conclude(PortAccount account, PortFailure failure, PortCensus? census)
     {

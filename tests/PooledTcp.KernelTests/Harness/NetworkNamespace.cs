@@ -18,14 +18,20 @@ internal static class NetworkNamespace
     private static readonly Lazy<Task<string?>> Obstacle = new(FindObstacleAsync);
 
     /// <summary>What the scenario returned. Skips the test where namespaces are not to be had.</summary>
-    public static async Task<TResult> RunAsync<TResult>(Func<Task<TResult>> scenario, NamespaceSettings settings)
+    public static async Task<TResult> RunAsync<TResult>(Func<Task<TResult>> scenario, NamespaceSettings settings, TimeSpan? limit = null)
     {
         string? obstacle = await Obstacle.Value;
         Assert.SkipWhen(obstacle is not null, $"No network namespace: {obstacle}");
-        (int exitCode, string output, string errors) = await PlayAsync(scenario, settings, TestContext.Current.CancellationToken);
+        (int exitCode, string output, string errors) = await PlayAsync(scenario, settings, limit ?? Limit, TestContext.Current.CancellationToken);
         Assert.True(exitCode == 0, $"{scenario.Method.Name} ended with {exitCode}: {errors}");
         return JsonSerializer.Deserialize<TResult>(output, ScenarioChild.Json)!;
     }
+
+    /// <summary>
+    /// For a scenario that needs another process: plays a second one beside it, in the same namespace. It ends when it is killed, or
+    /// its input is closed.
+    /// </summary>
+    public static Process StartBeside(Delegate scenario) => Start(CommandFor(scenario, new NamespaceSettings { Addresses = [] }));
 
     private static async Task<string?> FindObstacleAsync()
     {
@@ -36,7 +42,7 @@ internal static class NetworkNamespace
 
         try
         {
-            (int exitCode, _, string errors) = await PlayAsync(ScenarioChild.Nothing, NamespaceSettings.SmallRange, CancellationToken.None);
+            (int exitCode, _, string errors) = await PlayAsync(ScenarioChild.Nothing, NamespaceSettings.SmallRange, Limit, CancellationToken.None);
             return exitCode == 0 ? null : errors;
         }
         catch (Win32Exception)
@@ -46,21 +52,13 @@ internal static class NetworkNamespace
     }
 
     private static async Task<(int ExitCode, string Output, string Errors)> PlayAsync(
-        Delegate scenario, NamespaceSettings settings, CancellationToken cancellationToken)
+        Delegate scenario, NamespaceSettings settings, TimeSpan longest, CancellationToken cancellationToken)
     {
-        Debug.Assert(scenario.Method.IsStatic, "A lambda is compiled to an instance method, which the child could not call.");
-        var start = new ProcessStartInfo("unshare",
-            ["-Urn", "--", .. SelfCommand(), ScenarioChild.Verb, scenario.Method.DeclaringType!.FullName!, scenario.Method.Name, JsonSerializer.Serialize(settings)])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        using Process child = Process.Start(start)!;
+        using Process child = Start(["unshare", "-Urn", "--", .. CommandFor(scenario, settings)]);
         Task<string> output = child.StandardOutput.ReadToEndAsync(CancellationToken.None);
         Task<string> errors = child.StandardError.ReadToEndAsync(CancellationToken.None);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(Limit);
+        limit.CancelAfter(longest);
         try
         {
             await child.WaitForExitAsync(limit.Token);
@@ -73,6 +71,19 @@ internal static class NetworkNamespace
 
         return (child.ExitCode, await output, await errors);
     }
+
+    private static string[] CommandFor(Delegate scenario, NamespaceSettings settings)
+    {
+        Debug.Assert(scenario.Method.IsStatic, "A lambda is compiled to an instance method, which the child could not call.");
+        return [.. SelfCommand(), ScenarioChild.Verb, scenario.Method.DeclaringType!.FullName!, scenario.Method.Name, JsonSerializer.Serialize(settings)];
+    }
+
+    private static Process Start(string[] command) => Process.Start(new ProcessStartInfo(command[0], command[1..])
+    {
+        RedirectStandardInput = true,
+        RedirectStandardOutput = true,
+        RedirectStandardError = true,
+    })!;
 
     /// <summary>This program, whether it was started by its own name or by <c>dotnet X.dll</c>.</summary>
     private static string[] SelfCommand()

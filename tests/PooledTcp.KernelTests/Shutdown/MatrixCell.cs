@@ -16,7 +16,6 @@ namespace PooledTcp.KernelTests.Shutdown;
 /// </summary>
 internal sealed class MatrixCell
 {
-    private static readonly TimeSpan DrainTimeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LongAgo = TimeSpan.FromMinutes(1);
     private static readonly SocketSettings Tuning = new(
         NoDelay: true, TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(5), KeepAliveCount: 3, TimeSpan.FromSeconds(35));
@@ -67,9 +66,7 @@ internal sealed class MatrixCell
 
         // As the pool does at return, and after a dial.
         Require(transport.TryPark(), "parked");
-        var cell = new MatrixCell(row, dials, dialed.Account!, transport, server, new KernelView(client), owed);
-        dials.Ledger.Closing(dialed.Account!);
-        return cell;
+        return new MatrixCell(row, dials, dialed.Account!, transport, server, new KernelView(client), owed);
     }
 
     /// <summary>Closes, and says what came of it; <see cref="MatrixRow.Condition"/>, Method and By are the row's.</summary>
@@ -184,51 +181,39 @@ internal sealed class MatrixCell
         return await _server.RunAsync();
     }
 
+    /// <summary>Settings and facts that make the policy choose the row's method.</summary>
     private async Task<(CloseOutcome Outcome, bool FreeAtOnce)> CloseByPolicyAsync()
     {
         bool goodbye = _row.Method == CloseMethod.Goodbye;
         bool abort = _row.Method == CloseMethod.Abort;
-        var context = new CloseContext
+        bool vanished = _row.Condition == Condition.PeerVanished;
+        bool freeAtOnce = false;
+        var close = new PoolClose(_transport, _dials.Ledger, _account)
         {
-            Settings = new ShutdownSettings
-            {
-                ClosesFirst = goodbye ? ClosesFirst.Server : _row.Method == CloseMethod.Graceful ? ClosesFirst.Client : ClosesFirst.Auto,
-                Goodbye = goodbye && !_transport.HasCloseNotify ? new GoodbyeBytes(ServerProgram.Quit) : default,
-                GoodbyeTimeout = TimeSpan.FromSeconds(1),
-                ServerCloseTimeout = TimeSpan.FromSeconds(75),
-                DrainTimeout = DrainTimeout,
-                AllowQuietClose = true,
-                AllowAbort = false,
-            },
-            Goodbye = null,
-            Tokens = new PortTokens(_dials.Ledger, _account, limit: 1000, TimeProvider.System),
-            Lane = new ClosingLane(1),
-            Time = TimeProvider.System,
+            ClosesFirst = goodbye ? ClosesFirst.Server : _row.Method == CloseMethod.Graceful ? ClosesFirst.Client : ClosesFirst.Auto,
+            Goodbye = goodbye && !_transport.HasCloseNotify ? new GoodbyeBytes(ServerProgram.Quit) : default,
+            Reason = abort && !vanished ? CloseReason.Abandoned : CloseReason.IdleTimeout,
+            PortIsWanted = _row.Method == CloseMethod.Quiet,
 
-            // An Abort of a vanished peer comes of TCP_INFO: its last ACK is too old.
-            VanishedAfter = abort && _row.Condition == Condition.PeerVanished ? TimeSpan.FromMilliseconds(-1) : LongAgo,
-
-            // Somebody waits for the port: what makes it Quiet at once, TLS or not.
-            PortsExhausted = _row.Method == CloseMethod.Quiet,
-            HasWaiters = _row.Method == CloseMethod.Quiet,
+            // A vanished peer is known by TCP_INFO: its last ACK is too old.
+            VanishedAfter = abort && vanished ? TimeSpan.FromMilliseconds(-1) : LongAgo,
+            OnClosed = () => freeAtOnce = Kernel.ClientEnd is null,
         };
-        CloseReason reason = abort && _row.Condition != Condition.PeerVanished ? CloseReason.Abandoned : CloseReason.IdleTimeout;
-        var connection = new TcpConnection(1, "matrix", _transport, new Nobody(), 0, 1, new PoolClock(TimeProvider.System));
-        var done = new TaskCompletionSource<(CloseOutcome, bool)>(TaskCreationOptions.RunContinuationsAsynchronously);
-        new CloseRun(connection, reason, context, (_, outcome) => done.SetResult((outcome, Kernel.ClientEnd is null))).Execute();
-        return await done.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        close.Start();
+        return (await close.WaitAsync(), freeAtOnce);
     }
 
     private async Task<(CloseOutcome Outcome, bool FreeAtOnce)> CloseByHandAsync()
     {
+        _dials.Ledger.Closing(_account);
         IClosingSocket socket = _transport.BeginClosing();
-        using var deadline = new CancellationTokenSource(DrainTimeout);
+        using var deadline = new CancellationTokenSource(PoolClose.DrainTimeout);
         CloseOutcome? outcome = _row.Method switch
         {
             CloseMethod.Goodbye => await CloseMoves.GoodbyeAsync(
                 _transport, socket, _transport.HasCloseNotify ? default : ServerProgram.Quit, deadline.Token),
-            CloseMethod.Graceful => await CloseMoves.GracefulAsync(_transport, socket, DrainTimeout, deadline.Token),
-            CloseMethod.Quiet => await CloseMoves.QuietAsync(_transport, socket, DrainTimeout, deadline.Token),
+            CloseMethod.Graceful => await CloseMoves.GracefulAsync(_transport, socket, PoolClose.DrainTimeout, deadline.Token),
+            CloseMethod.Quiet => await CloseMoves.QuietAsync(_transport, socket, PoolClose.DrainTimeout, deadline.Token),
             CloseMethod.Abort => CloseMoves.Abort(socket),
             _ => throw new UnreachableException(),
         };
@@ -263,10 +248,5 @@ internal sealed class MatrixCell
         {
             throw new InvalidOperationException($"Not so: {what}");
         }
-    }
-
-    private sealed class Nobody : ILeaseOwner
-    {
-        public void Return(TcpConnection connection, long version, bool discard) => throw new UnreachableException();
     }
 }

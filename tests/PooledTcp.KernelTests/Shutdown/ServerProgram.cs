@@ -65,7 +65,14 @@ internal sealed class ServerProgram : IDisposable
         PeerSaw saw = await ReadToEndAsync();
         if (saw == PeerSaw.Farewell && !_saidFin)
         {
-            await SendFinAsync();
+            try
+            {
+                await SendFinAsync();
+            }
+            catch (Exception e) when (e is IOException or SocketException)
+            {
+                // The client has closed for good.
+            }
         }
 
         if (!NeverCloses)

@@ -12,6 +12,8 @@ internal sealed partial class FakeTransport : IClosingSocket
 {
     private readonly ConcurrentQueue<string> _moves = new();
     private readonly TaskCompletionSource _peerEnd = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private bool _sentFin;
+    private bool? _leftTimeWait;
 
     /// <summary>What the kernel would say of it when it is closed.</summary>
     public SocketFacts Facts { get; set; } = new() { State = TcpSocketState.Established };
@@ -24,7 +26,12 @@ internal sealed partial class FakeTransport : IClosingSocket
 
     public bool IsTls { get; set; }
 
-    public bool LeftTimeWait { get; set; }
+    /// <summary>By itself what rows 1 and 2 say: ours if our FIN was answered.</summary>
+    public bool LeftTimeWait
+    {
+        get => _leftTimeWait ?? (_sentFin && (!PeerHoldsOn || _peerEnd.Task.IsCompleted));
+        set => _leftTimeWait = value;
+    }
 
     /// <summary>The peer does not close until <see cref="PeerCloses"/>.</summary>
     public bool PeerHoldsOn { get; set; }
@@ -92,7 +99,11 @@ internal sealed partial class FakeTransport : IClosingSocket
         }
     }
 
-    public void ShutdownSend() => Note("fin");
+    public void ShutdownSend()
+    {
+        Note("fin");
+        _sentFin = true;
+    }
 
     public void LimitUnacknowledged(TimeSpan timeout) => Note("limit");
 

@@ -14,10 +14,7 @@ public sealed class WarmPathTests
     public async Task A_warm_rent_and_return_allocate_nothing()
     {
         await using PoolHarness pool = await WarmAsync(idleSlots: 1);
-        RentAndReturn(pool.Pool, 100);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        RentAndReturn(pool.Pool, Rounds);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, LeastAllocated(() => RentAndReturn(pool.Pool, Rounds)));
         Assert.Equal(1, pool.Connector.Dials);
     }
 
@@ -26,10 +23,7 @@ public sealed class WarmPathTests
     {
         await using PoolHarness pool = await WarmAsync(idleSlots: 1);
         byte[] buffer = new byte[16];
-        Exchange(pool.Pool, buffer, 100);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        Exchange(pool.Pool, buffer, Rounds);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, LeastAllocated(() => Exchange(pool.Pool, buffer, Rounds)));
     }
 
     [Fact]
@@ -37,10 +31,7 @@ public sealed class WarmPathTests
     {
         // More connections than slots: each round takes both, one of them from the stack.
         await using PoolHarness pool = await WarmAsync(idleSlots: 1, count: 2);
-        RentTwo(pool.Pool, 100);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        RentTwo(pool.Pool, Rounds);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, LeastAllocated(() => RentTwo(pool.Pool, Rounds)));
     }
 
     [Fact]
@@ -89,6 +80,24 @@ public sealed class WarmPathTests
         RentAndReturn(pool.Pool, Rounds);
         Assert.Equal(checks + Rounds, transport.Checks);
         Assert.Equal(parks, transport.Parks);
+    }
+
+    /// <summary>
+    /// The least of several runs on this thread. What the code allocates, every run allocates; what the runtime does once on
+    /// the thread that happens to be there (it compiles a hot loop anew while it runs, and coverage makes that likelier) does
+    /// not come back.
+    /// </summary>
+    private static long LeastAllocated(Action run)
+    {
+        long least = long.MaxValue;
+        for (int i = 0; i < 5; i++)
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            run();
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
+        }
+
+        return least;
     }
 
     private static async Task<PoolHarness> WarmAsync(int idleSlots, int count = 1, int? max = null)

@@ -121,6 +121,8 @@ public sealed class PortLedgerTests
 
         PortAccount account = Open(1);
         Close(account, PortDebt.None);
+        Assert.Equal(1, _ledger.Count);
+        _time.Advance(PortLedger.FailureHold);
         Assert.Equal(0, _ledger.Count);
 
         account = _ledger.Connecting(Tuple, Range, 64);
@@ -149,6 +151,28 @@ public sealed class PortLedgerTests
         Assert.Equal(PortFailure.NotAboutPorts, _ledger.Look(Tuple, Range).Failure);
         _time.Advance(PortLedger.FailureHold);
         Assert.Equal(1, _ledger.Use(account).Ports);
+    }
+
+    [Fact]
+    public void An_exhausted_tuple_is_tried_again_soon_while_a_port_of_ours_is_on_its_way_back()
+    {
+        PortAccount account = Open(2);
+        Close(account, PortDebt.None);
+        _ledger.MarkFailed(account, PortFailure.Exhausted);
+
+        _time.Advance(PortLedger.ReturnHold - TimeSpan.FromTicks(1));
+        Assert.Equal(PortFailure.Exhausted, _ledger.Look(Tuple, Range).Failure);
+        _time.Advance(TimeSpan.FromTicks(1));
+        Assert.Equal(PortFailure.NotAboutPorts, _ledger.Look(Tuple, Range).Failure);
+
+        // It is back, and there was none all the same: somebody else has it.
+        _ledger.MarkFailed(account, PortFailure.Exhausted);
+        _time.Advance(PortLedger.ReturnHold);
+        Assert.Equal(PortFailure.Exhausted, _ledger.Look(Tuple, Range).Failure);
+        Assert.True(_ledger.WasFreedLately(account));
+        _time.Advance(PortLedger.FailureHold);
+        Assert.False(_ledger.WasFreedLately(account));
+        Assert.Equal(PortFailure.NotAboutPorts, _ledger.Look(Tuple, Range).Failure);
     }
 
     [Fact]

@@ -41,6 +41,17 @@ public sealed class PortWatchTests
     }
 
     [Theory]
+    [InlineData(10048, false, true)]
+    [InlineData(10048, true, true)]
+    [InlineData(10049, false, true)]
+    [InlineData(10049, true, true)]
+    [InlineData(10055, false, false)]
+    [InlineData(10055, true, true)]
+    [InlineData(10061, true, false)]
+    public void Windows_says_it_with_two_more_numbers(int code, bool isWindows, bool isAboutPorts) =>
+        Assert.Equal(isAboutPorts, PortWatch.IsAboutPorts((SocketError)code, isWindows));
+
+    [Theory]
     [InlineData(SocketError.AddressNotAvailable)]
     [InlineData(SocketError.AddressAlreadyInUse)]
     public async Task Ninety_percent_by_the_ledger_are_exhausted_without_a_count(SocketError error)
@@ -58,7 +69,7 @@ public sealed class PortWatchTests
 
     [Theory]
     [InlineData(58, 58, PortFailure.Exhausted)]
-    [InlineData(57, 57, PortFailure.UnusableAddress)]
+    [InlineData(57, 57, PortFailure.Exhausted)] // many were given back between the error and the count
     [InlineData(0, 58, PortFailure.Exhausted)]
     [InlineData(0, 0, PortFailure.UnusableAddress)]
     public async Task What_the_ledger_does_not_explain_is_counted(int taken, int byAnySocket, object failure)
@@ -74,6 +85,20 @@ public sealed class PortWatchTests
 
         // The second, longer look only where the first does not suffice.
         Assert.Equal(taken >= 58 ? 1 : 2, _taker.Takes);
+    }
+
+    [Fact]
+    public async Task A_port_of_ours_that_was_given_back_since_the_error_explains_it()
+    {
+        PortAccount other = _ledger.Connecting(_account.Tuple, _account.Range, _account.Usable);
+        _ledger.Connected(other);
+        _ledger.Closing(other);
+        _ledger.Closed(other, PortDebt.None);
+
+        Assert.Equal(PortFailure.Exhausted, (await _watch.DiagnoseAsync(NotAvailable, _account)).Failure);
+
+        _time.Advance(PortLedger.FailureHold);
+        Assert.Equal(PortFailure.UnusableAddress, (await _watch.DiagnoseAsync(NotAvailable, _account)).Failure);
     }
 
     [Fact]

@@ -25,6 +25,15 @@ public sealed class CloseRunTests
     }
 
     [Fact]
+    public async Task Graceful_that_the_peers_own_fin_crossed_owes_nothing_and_gives_its_token_back()
+    {
+        CloseRig rig = new();
+        Close close = rig.Start(new FakeTransport { LeftTimeWait = false });
+        Assert.Equal(new CloseOutcome(CloseMethod.Graceful, PeerFirst: true, TimeWaitIsOurs: false), await close.EndAsync());
+        rig.AssertSettled();
+    }
+
+    [Fact]
     public async Task Quiet_sets_the_option_before_its_fin_and_never_waits_for_the_peers()
     {
         CloseRig rig = new(tokens: 0);
