@@ -15,7 +15,7 @@ set -euo pipefail
 server_packages=(
     dovecot-imapd       # IMAP, for docs/closing-real-servers.md as all that names a protocol only
     dovecot-pop3d       # POP3
-    iproute2            # ip: network namespaces and links for the tests that read the kernel
+    iproute2            # ip: the link between the two namespaces of a test
     mariadb-server-core # MySQL, without its service
     memcached           # memcached
     nftables            # nft: drops packets in the namespaces of tests whose server vanishes
@@ -70,11 +70,12 @@ rm -rf "$results"
 mkdir -p "$results"
 
 # One test project at a time: side by side they would fight for cores and ports and time each other out.
-# A project in which no test ends for three minutes is stopped, and the log says which ones were running.
+# A project in which no test ends for six minutes is stopped, and the log says which ones were running. A scenario of the
+# kernel tests may take four, and then says itself what it waited for.
 arguments=(
     --solution PooledTcp.sln --configuration "$configuration" --no-build
     --max-parallel-test-modules 1 --no-ansi --no-progress --results-directory "$results"
-    --hangdump --hangdump-timeout 3m --hangdump-type None
+    --hangdump --hangdump-timeout 6m --hangdump-type None
 )
 [[ $install == true ]] && arguments+=(--fail-skips on)
 [[ $coverage == true ]] && arguments+=(--coverage --coverage-output-format cobertura)

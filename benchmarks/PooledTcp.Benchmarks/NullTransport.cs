@@ -41,6 +41,12 @@ internal sealed class NullTransport : Transport, IConnector, IClosingSocket
 
     public bool LeftTimeWait => false;
 
+    public bool IsWritable => true;
+
+    public void Locate()
+    {
+    }
+
     public SocketFacts ReadFacts(TimeSpan vanishedAfter) => default;
 
     public void DrainNow()

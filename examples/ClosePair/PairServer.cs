@@ -23,7 +23,11 @@ internal sealed class PairServer : ConnectionHandler
             {
                 // Before everything else on the endpoint; UseHttps and UseCloseNotify would come next.
                 listen.UseClosePolicy(options =>
-                    options.ClosesFirst = policy == Policy.ServerFirst ? ClosingSide.Server : ClosingSide.Client);
+                {
+                    options.ClosesFirst = policy == Policy.ServerFirst ? ClosingSide.Server : ClosingSide.Client;
+                    // Whoever waits here waits for the other process, and this runs on busy machines, too.
+                    options.DrainTimeout = options.ClientCloseTimeout = TimeSpan.FromMinutes(1);
+                });
             }
 
             listen.UseConnectionHandler<PairServer>();

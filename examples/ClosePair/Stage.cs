@@ -10,7 +10,7 @@ internal static class Stage
 {
     public const string Namespace = "namespace";
 
-    private static readonly TimeSpan SettleLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan SettleLimit = TimeSpan.FromSeconds(30);
 
     public static async Task<int> RunAsync(bool inNamespace)
     {

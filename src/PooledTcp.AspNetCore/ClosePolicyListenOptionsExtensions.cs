@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
@@ -12,6 +13,9 @@ namespace Microsoft.AspNetCore.Hosting;
 /// <summary>Who closes first, for the connections of a Kestrel endpoint that a <c>ConnectionHandler</c> serves.</summary>
 public static class ClosePolicyListenOptionsExtensions
 {
+    // Between the two calls on one endpoint. Kestrel keeps the endpoints, and copies one for each address of localhost.
+    private static readonly ConditionalWeakTable<ListenOptions, ClosePolicyMiddleware> Policies = [];
+
     /// <summary>
     /// Closes connections in order: on idle, when the host stops, and when the handler returns or calls
     /// <see cref="IClosePolicyFeature.CloseFirst"/>. Comes first on the endpoint, before <c>UseHttps</c> and everything else.
@@ -35,23 +39,31 @@ public static class ClosePolicyListenOptionsExtensions
             services.GetRequiredService<IOptions<SocketTransportOptions>>().Value.MaxWriteBufferSize,
             services.GetService<TimeProvider>() ?? TimeProvider.System,
             services.GetRequiredService<ILoggerFactory>().CreateLogger("PooledTcp.AspNetCore"));
+        Policies.AddOrUpdate(listenOptions, middleware);
         listenOptions.Use(next => connection => middleware.OnConnectionAsync(connection, next));
         return listenOptions;
     }
 
     /// <summary>
     /// Ends TLS with a close_notify when the handler has returned, which Kestrel by itself does not. Comes right after
-    /// <c>UseHttps</c>, on an endpoint that began with <see cref="UseClosePolicy"/>.
+    /// <c>UseHttps</c>, on an endpoint that began with <see cref="UseClosePolicy"/>; there it is required.
     /// </summary>
     /// <param name="listenOptions">The endpoint.</param>
     /// <returns>The same endpoint.</returns>
     /// <remarks>
-    /// Without it a client cannot tell the end of the stream from an attacker's FIN, and OpenSSL reports an error. With
+    /// Without it <see cref="ClosePolicyOptions.FlushTimeout"/> could not be kept under TLS, so connections are refused with
+    /// an error that says so. Without a close_notify a client cannot tell the end of the stream from an attacker's FIN, and
+    /// OpenSSL reports an error. With
     /// <see cref="ClosingSide.Client"/> it is the goodbye that makes a TLS client close first.
     /// </remarks>
     public static ListenOptions UseCloseNotify(this ListenOptions listenOptions)
     {
         ArgumentNullException.ThrowIfNull(listenOptions);
+        if (Policies.TryGetValue(listenOptions, out var policy))
+        {
+            policy.HasCloseNotify = true;
+        }
+
         listenOptions.Use(static next => connection => CloseNotifyMiddleware.OnConnectionAsync(connection, next));
         return listenOptions;
     }

@@ -30,11 +30,14 @@ public sealed class ClosePolicyOptions
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
     /// <summary>
-    /// How much of what a client still sends is read and thrown away while its FIN is awaited. More, and the kernel
-    /// resets the connection: closing with bytes unread does.
+    /// How much of what a client still sends is read and thrown away while its FIN is awaited. More, and the connection
+    /// is reset, which costs the client what it has not read of the reply.
     /// </summary>
-    /// <value>Bytes, 0 to 1 GiB, not counting what had arrived already. Default: 65,536.</value>
-    public int DrainLimit { get; set; } = 65_536;
+    /// <value>
+    /// Bytes, 0 to 1 GiB, not counting what had arrived already. Default: 4 MiB, which is what a client's kernel holds back
+    /// at most unless told otherwise (Linux, <c>tcp_wmem</c>): what a client sent before our FIN is no reason for a reset.
+    /// </value>
+    public int DrainLimit { get; set; } = 4 * 1024 * 1024;
 
     /// <summary>With <see cref="ClosingSide.Client"/>: how long the server waits for the client to close first.</summary>
     /// <value>

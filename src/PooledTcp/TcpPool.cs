@@ -133,6 +133,7 @@ public sealed class TcpPool
     /// <param name="count">1 to MaxConnections.</param>
     /// <param name="cancellationToken">Stops waiting; dials that are running go on.</param>
     /// <exception cref="EndpointUnavailableException">A dial failed; the ones that succeeded stay.</exception>
+    /// <exception cref="LocalPortsExhaustedException">No local port is free; the connections that were opened stay.</exception>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="count"/> is below 1 or above MaxConnections.</exception>
     /// <exception cref="PoolClosedException">The client is draining or disposed.</exception>
     public Task WarmUpAsync(int count, CancellationToken cancellationToken = default)

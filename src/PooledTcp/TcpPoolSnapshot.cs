@@ -67,7 +67,7 @@ public sealed record TcpPoolSnapshot
     /// <summary>Dials that failed.</summary>
     public required long DialsFailed { get; init; }
 
-    /// <summary>Rents that ended in <see cref="RentTimeoutException"/>.</summary>
+    /// <summary>Rents that ended at their deadline: in <see cref="RentTimeoutException"/>, or in <see cref="LocalPortsExhaustedException"/>.</summary>
     public required long RentTimeouts { get; init; }
 
     /// <summary>Why the last failed dial failed; null when none did.</summary>

@@ -12,7 +12,7 @@ internal sealed class Client : IDisposable
 
     public Socket Socket { get; }
 
-    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+    private static CancellationToken Cancellation => Patience.Token;
 
     public static async Task<Client> ConnectAsync(Server server) => await ConnectAsync(server.EndPoint);
 
@@ -34,6 +34,14 @@ internal sealed class Client : IDisposable
         using var stream = new NetworkStream(Socket, ownsSocket: false);
         await stream.ReadExactlyAsync(bytes, Cancellation);
         Assert.Equal(expected, Encoding.ASCII.GetString(bytes));
+    }
+
+    /// <summary>That many bytes, whatever they are.</summary>
+    public async Task<int> ReceiveAsync(int count)
+    {
+        using var stream = new NetworkStream(Socket, ownsSocket: false);
+        await stream.ReadExactlyAsync(new byte[count], Cancellation);
+        return count;
     }
 
     /// <summary>All until the end of the stream. A reset throws.</summary>

@@ -6,7 +6,7 @@ namespace PooledTcp.AspNetCoreTests;
 /// <summary>The example as a user runs it: server and clients in processes of their own, in a network namespace.</summary>
 public sealed class ClosePairTests
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(3);
 
     [Fact]
     public async Task The_pair_shows_who_holds_the_TIME_WAITs()
@@ -22,8 +22,8 @@ public sealed class ClosePairTests
         Assert.True(pair.ExitCode == 0, output);
         Assert.Equal([200, 0, 0, 200], Row("server first"));
         Assert.Equal([200, 0, 200, 0], Row("client first"));
-        // Without the policy, clients with bytes under way lose their report.
-        Assert.True(Row("Kestrel alone")[1] > 0, output);
+        // Without the policy, clients with bytes under way lose their report. How many of the 50 is a matter of timing.
+        Assert.InRange(Row("Kestrel alone")[1], 1, 50);
 
         int[] Row(string name) =>
             [.. output.Split('\n').Single(line => line.StartsWith(name, StringComparison.Ordinal))[name.Length..]

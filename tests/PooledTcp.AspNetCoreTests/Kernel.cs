@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Runtime.CompilerServices;
@@ -36,7 +37,7 @@ internal sealed record Kernel(int ClientTimeWait, int ServerTimeWait, int Server
     }
 
     /// <summary>
-    /// A port nobody uses, below those that clients are given: a client's TIME_WAIT on a later server's port would be
+    /// A port nobody uses just now, below those that clients are given: a client's TIME_WAIT on a later server's port would be
     /// counted as that server's.
     /// </summary>
     public static int FreePort()
@@ -51,24 +52,33 @@ internal sealed record Kernel(int ClientTimeWait, int ServerTimeWait, int Server
         }
     }
 
-    /// <summary>Waits, five seconds at most, until the view is as expected.</summary>
+    /// <summary>What the client's kernel has not got acknowledged yet. At 0, all it sent has arrived.</summary>
+    public static int Unacknowledged(IPEndPoint client) =>
+        File.ReadLines("/proc/net/tcp").Skip(1).Select(line => line.Split(' ', 6, StringSplitOptions.RemoveEmptyEntries))
+            .Where(fields => Port(fields[1]) == client.Port).Sum(fields => Hex(fields[4][..fields[4].IndexOf(':')]));
+
+    /// <summary>Waits, half a minute at most, until the view is as expected.</summary>
     public static Task ExpectAsync(IPEndPoint server, Kernel expected) => ExpectAsync(server, view => view == expected, expected.ToString());
 
     public static async Task ExpectAsync(
         IPEndPoint server, Func<Kernel, bool> expected, [CallerArgumentExpression(nameof(expected))] string text = "")
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Reads /proc/net/tcp.");
-        for (var tries = 0; tries < 250 && !expected(Read(server)); tries++)
+        var start = Stopwatch.GetTimestamp();
+        Kernel first = Read(server), view = first;
+        while (!expected(view) && Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(30))
         {
-            await Task.Delay(20, TestContext.Current.CancellationToken);
+            await Task.Delay(20, Patience.Token);
+            view = Read(server);
         }
 
-        var view = Read(server);
-        Assert.True(expected(view), $"expected {text}, and it is {view}");
+        Assert.True(expected(view), $"expected {text}, it was {first} and is {view}");
     }
 
     private static IEnumerable<(int Local, int Remote, int State)> Entries() =>
-        from line in File.ReadLines("/proc/net/tcp").Skip(1)
+        from file in (string[])["/proc/net/tcp", "/proc/net/tcp6"]
+        where File.Exists(file)
+        from line in File.ReadLines(file).Skip(1)
         let fields = line.Split(' ', 5, StringSplitOptions.RemoveEmptyEntries)
         select (Port(fields[1]), Port(fields[2]), Hex(fields[3]));
 

@@ -9,9 +9,9 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using PooledTcp.AspNetCore;
-using Xunit;
 
 namespace PooledTcp.AspNetCoreTests;
 
@@ -26,7 +26,7 @@ internal sealed class Server : IAsyncDisposable
 
     public IPEndPoint EndPoint { get; private set; } = new(IPAddress.Loopback, 0);
 
-    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+    private static CancellationToken Cancellation => Patience.Token;
 
     public static Task<Server> StartAsync(
         Func<ConnectionContext, Task> handler,
@@ -37,7 +37,12 @@ internal sealed class Server : IAsyncDisposable
         StartListeningAsync(
             listen =>
             {
-                listen.UseClosePolicy(policy);
+                listen.UseClosePolicy(options =>
+                {
+                    // How soon a client answers is a matter of the machine.
+                    options.DrainTimeout = options.ClientCloseTimeout = TimeSpan.FromMinutes(1);
+                    policy?.Invoke(options);
+                });
                 (layers?.Invoke(listen) ?? listen).Run(handler);
             },
             services =>
@@ -52,9 +57,25 @@ internal sealed class Server : IAsyncDisposable
 
     public static async Task<Server> StartListeningAsync(Action<ListenOptions> listen, Action<IServiceCollection>? services = null, string? unixPath = null)
     {
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                return await BindAsync(listen, services, unixPath);
+            }
+            catch (IOException e) when (e.InnerException is AddressInUseException && tries < 10)
+            {
+                // Somebody took the port since it was chosen.
+            }
+        }
+    }
+
+    private static async Task<Server> BindAsync(Action<ListenOptions> listen, Action<IServiceCollection>? services, string? unixPath)
+    {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         var log = new LogBook();
         builder.Logging.AddProvider(log).SetMinimumLevel(LogLevel.Debug);
+        builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromMinutes(1));
         services?.Invoke(builder.Services);
         ListenOptions? bound = null;
         void Listen(ListenOptions options)
@@ -75,7 +96,16 @@ internal sealed class Server : IAsyncDisposable
             }
         });
         var server = new Server(builder.Build(), log);
-        await server._host.StartAsync(Cancellation);
+        try
+        {
+            await server._host.StartAsync(Cancellation);
+        }
+        catch
+        {
+            await server.DisposeAsync();
+            throw;
+        }
+
         server.EndPoint = bound!.IPEndPoint ?? server.EndPoint;
         return server;
     }

@@ -9,7 +9,7 @@ internal sealed class ClosePolicySection(IConfigurationSection section) : IConfi
 {
     private static readonly Dictionary<string, Action<ClosePolicyOptions, SettingReader>> Settings = new(StringComparer.OrdinalIgnoreCase)
     {
-        [nameof(ClosePolicyOptions.ClosesFirst)] = static (o, s) => o.ClosesFirst = Side(o.ClosesFirst, s),
+        [nameof(ClosePolicyOptions.ClosesFirst)] = static (o, s) => o.ClosesFirst = s.OneOf(o.ClosesFirst),
         [nameof(ClosePolicyOptions.IdleTimeout)] = static (o, s) => o.IdleTimeout = s.TimeOrInfinite(o.IdleTimeout),
         [nameof(ClosePolicyOptions.FlushTimeout)] = static (o, s) => o.FlushTimeout = s.Time(o.FlushTimeout),
         [nameof(ClosePolicyOptions.DrainTimeout)] = static (o, s) => o.DrainTimeout = s.Time(o.DrainTimeout),
@@ -36,23 +36,6 @@ internal sealed class ClosePolicySection(IConfigurationSection section) : IConfi
             {
                 options.BindingFaults.Add(SettingReader.Unknown(child, Known));
             }
-        }
-    }
-
-    // Not Enum.Parse: it takes 7 for a side.
-    private static ClosingSide Side(ClosingSide current, SettingReader reader)
-    {
-        switch (reader.Text()?.ToUpperInvariant())
-        {
-            case null:
-                return current;
-            case "SERVER":
-                return ClosingSide.Server;
-            case "CLIENT":
-                return ClosingSide.Client;
-            default:
-                reader.Faults.Add($"{reader.Section.Path}: \"{reader.Section.Value}\" is not one of Server, Client.");
-                return current;
         }
     }
 }

@@ -39,6 +39,9 @@ internal enum CloseMethod
     /// <summary>Reset on purpose: what the handler wrote could not all be sent, or the handler asked for it.</summary>
     Abort,
 
+    /// <summary>Reset on purpose: the client sent more than <see cref="ClosePolicyOptions.DrainLimit"/> instead of closing.</summary>
+    CutOff,
+
     /// <summary>The client reset the connection, or somebody aborted it.</summary>
     Broken,
 }

@@ -1,6 +1,6 @@
 using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 
 namespace PooledTcp.AspNetCore.Connections;
 
@@ -19,7 +19,16 @@ internal static class CloseNotifyMiddleware
                 $"{nameof(ClosePolicyListenOptionsExtensions.UseCloseNotify)} must be called after UseHttps on an endpoint that began with {nameof(ClosePolicyListenOptionsExtensions.UseClosePolicy)}.");
         }
 
-        await next(context).ConfigureAwait(false);
+        try
+        {
+            await next(context).ConfigureAwait(false);
+        }
+        finally
+        {
+            // Only in here can it be told that the handler is done: on its way out Kestrel's TLS layer sends what it still
+            // holds, and waits for the client without a limit.
+            connection.HandlerEnded();
+        }
 
         // What the handler left unflushed would be refused after the close_notify. Not when the handler threw: then
         // the stream is cut short, and must not look complete.

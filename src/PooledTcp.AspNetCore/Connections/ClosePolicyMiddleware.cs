@@ -1,8 +1,8 @@
 using System.Buffers;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
-using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.Extensions.Logging;
 using PooledTcp.AspNetCore.Configuration;
 
@@ -12,6 +12,13 @@ namespace PooledTcp.AspNetCore.Connections;
 internal sealed class ClosePolicyMiddleware(
     ClosePolicySettings settings, long? maxWriteBufferSize, TimeProvider time, ILogger logger)
 {
+    private const string MissingCloseNotify =
+        $"{nameof(ClosePolicyListenOptionsExtensions.UseCloseNotify)} must be called right after UseHttps on an endpoint that begins with "
+        + $"{nameof(ClosePolicyListenOptionsExtensions.UseClosePolicy)}: without it a client that does not read could keep its connection for ever.";
+
+    /// <summary>Whether <see cref="CloseNotifyMiddleware"/> is on the same endpoint.</summary>
+    public bool HasCloseNotify { get; set; }
+
     public async Task OnConnectionAsync(ConnectionContext context, ConnectionDelegate next)
     {
         if (context.Features.Get<IClosePolicyFeature>() is not null || context.Features.Get<ISslStreamFeature>() is not null)
@@ -32,7 +39,17 @@ internal sealed class ClosePolicyMiddleware(
         connection.Start();
         try
         {
-            await next(context).ConfigureAwait(false);
+            var inner = next(context);
+            if (IsTlsUnbounded(context))
+            {
+                context.Abort(new ConnectionAbortedException(MissingCloseNotify));
+            }
+
+            await inner.ConfigureAwait(false);
+            if (IsTlsUnbounded(context))
+            {
+                throw new InvalidOperationException(MissingCloseNotify);
+            }
         }
         catch (Exception e)
         {
@@ -46,4 +63,11 @@ internal sealed class ClosePolicyMiddleware(
             context.Transport = original;
         }
     }
+
+    /// <summary>
+    /// TLS without UseCloseNotify. Kestrel's TLS layer sends the handler's last bytes from inside <c>next</c>, and from out
+    /// here that looks like a handler that still writes, which has all the time it wants: no FlushTimeout could be kept. It
+    /// cannot be seen at start whether an endpoint has TLS; it is seen before the first handshake, so the first connection tells.
+    /// </summary>
+    private bool IsTlsUnbounded(ConnectionContext context) => !HasCloseNotify && context.Features.Get<ISslStreamFeature>() is not null;
 }

@@ -126,12 +126,12 @@ internal sealed class EndableInput(PipeReader inner, TimeProvider time) : PipeRe
     }
 
     /// <summary>
-    /// Throws away what arrives, until the client's FIN (true) or more than <paramref name="limit"/> bytes (false).
-    /// Only after <see cref="DetachAsync"/>. Throws what the transport threw, or a cancellation.
+    /// Throws away what arrives, until the client's FIN (true) or more than <paramref name="limit"/> bytes (false), not
+    /// counting what is in the pipe. Only after <see cref="DetachAsync"/>. Throws what the transport threw, or a cancellation.
     /// </summary>
-    public async Task<bool> DrainAsync(int limit, CancellationToken cancellationToken)
+    public async Task<bool> DrainAsync(long limit, CancellationToken cancellationToken)
     {
-        // What had arrived costs nothing more. (A cancellation left by End is read away by the same call.)
+        // What the pipe holds has arrived. (A cancellation left by End is read away by the same call.)
         var discarded = 0L;
         var free = inner.TryRead(out var result);
         while (true)
@@ -188,6 +188,12 @@ internal sealed class EndableInput(PipeReader inner, TimeProvider time) : PipeRe
             if (_detached is not null)
             {
                 return false;
+            }
+
+            if (_reading)
+            {
+                // Refused here, and not by the pipe: a refused read must not end the one that goes on, for which Detach waits.
+                throw new InvalidOperationException("Reading is not allowed while another read is under way.");
             }
 
             _reading = true;

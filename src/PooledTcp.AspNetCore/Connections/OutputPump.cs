@@ -12,11 +12,15 @@ namespace PooledTcp.AspNetCore.Connections;
 /// </summary>
 internal sealed class OutputPump
 {
+    // One send of 40 MB ends when the client has read nearly all of it: till then a download in progress would look idle.
+    private const int LongestSend = 65_536;
+
     private readonly Socket _socket;
     private readonly Pipe _pipe;
     private readonly TimeProvider _time;
     private readonly List<ArraySegment<byte>> _segments = [];
     private long _lastSend;
+    private volatile bool _isSending;
 
     public OutputPump(Socket socket, MemoryPool<byte> pool, long? maxBuffered, TimeProvider time)
     {
@@ -31,8 +35,11 @@ internal sealed class OutputPump
 
     public PipeWriter Writer => _pipe.Writer;
 
-    /// <summary>When a byte last left for the kernel.</summary>
+    /// <summary>When bytes last left for the kernel, <see cref="LongestSend"/> of them at most.</summary>
     public long LastSend => Volatile.Read(ref _lastSend);
+
+    /// <summary>Whether bytes wait for room in the kernel.</summary>
+    public bool IsSending => _isSending;
 
     /// <summary>Ends when the writer is completed and all is in the kernel, or with the error that prevented it.</summary>
     public async Task RunAsync()
@@ -43,14 +50,18 @@ internal sealed class OutputPump
             while (true)
             {
                 var result = await reader.ReadAsync().ConfigureAwait(false);
-                if (!result.Buffer.IsEmpty)
+                var slice = result.Buffer.Slice(0, Math.Min(result.Buffer.Length, LongestSend));
+                var isLast = result.IsCompleted && slice.Length == result.Buffer.Length;
+                if (!slice.IsEmpty)
                 {
-                    await SendAsync(result.Buffer).ConfigureAwait(false);
+                    _isSending = true;
+                    await SendAsync(slice).ConfigureAwait(false);
                     Volatile.Write(ref _lastSend, _time.GetTimestamp());
+                    _isSending = slice.Length < result.Buffer.Length;
                 }
 
-                reader.AdvanceTo(result.Buffer.End);
-                if (result.IsCompleted)
+                reader.AdvanceTo(slice.End);
+                if (isLast)
                 {
                     return;
                 }

@@ -23,6 +23,9 @@ internal sealed class PolicyConnection : IDuplexPipe, IClosePolicyFeature
     private readonly ILogger _logger;
 
     private ITimer? _idleTimer;
+    private ulong _acknowledged;
+    private ITimer? _flushTimer;
+    private volatile bool _flushTimedOut;
     private CancellationTokenRegistration _onStopping;
     private Task _pumping = Task.CompletedTask;
     private int _cause;
@@ -76,7 +79,21 @@ internal sealed class PolicyConnection : IDuplexPipe, IClosePolicyFeature
         TrySetCause(CloseCause.HandlerFailed);
     }
 
-    /// <summary>Runs what sends the very last bytes, for no longer than they may take. It is left behind when it takes longer.</summary>
+    /// <summary>
+    /// Nobody will write any more: from now on <see cref="ClosePolicyOptions.FlushTimeout"/> runs, once for all that is still
+    /// to leave, the TLS layer's part and ours. Its end is a reset, which wakes whoever waits for the client, in either part.
+    /// </summary>
+    public void HandlerEnded()
+    {
+        if (_flushTimer is null)
+        {
+            _flushTimer = _time.CreateTimer(
+                static state => ((PolicyConnection)state!).CutFlush(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            _flushTimer.Change(_settings.FlushTimeout, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    /// <summary>Runs what sends the very last bytes. After <see cref="HandlerEnded"/>, which bounds it.</summary>
     public async Task SendLastAsync(Func<Task> send)
     {
         if (ClosesFirst == ClosingSide.Server)
@@ -86,9 +103,9 @@ internal sealed class PolicyConnection : IDuplexPipe, IClosePolicyFeature
 
         try
         {
-            await send().WaitAsync(_settings.FlushTimeout, _time).ConfigureAwait(false);
+            await send().ConfigureAwait(false);
         }
-        catch (Exception e) when (e is IOException or InvalidOperationException or NotSupportedException or TimeoutException)
+        catch (Exception e) when (e is IOException or InvalidOperationException or NotSupportedException)
         {
             // Broken, or in use by something the handler left behind. Either way CloseAsync meets it again.
         }
@@ -104,11 +121,12 @@ internal sealed class PolicyConnection : IDuplexPipe, IClosePolicyFeature
 
         _onStopping.Unregister();
         TrySetCause(CloseCause.HandlerReturned);
+        HandlerEnded();
         CloseMethod method;
         try
         {
             await _input.DetachAsync().ConfigureAwait(false);
-            method = await CloseSocketAsync().ConfigureAwait(false);
+            method = await FlushAsync().ConfigureAwait(false) ? await CloseSocketAsync().ConfigureAwait(false) : CloseMethod.Abort;
         }
         catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException or ConnectionAbortedException)
         {
@@ -118,25 +136,30 @@ internal sealed class PolicyConnection : IDuplexPipe, IClosePolicyFeature
         ClosePolicyLog.Closed(_logger, _context.ConnectionId, (CloseCause)_cause, method);
     }
 
-    private async Task<CloseMethod> CloseSocketAsync()
+    /// <summary>False when the stream was cut short, by the handler or by <see cref="CutFlush"/>.</summary>
+    private async Task<bool> FlushAsync()
     {
         await _output.Writer.CompleteAsync().ConfigureAwait(false);
         try
         {
-            await _pumping.WaitAsync(_settings.FlushTimeout, _time).ConfigureAwait(false);
+            await _pumping.ConfigureAwait(false);
         }
-        catch (TimeoutException)
+        catch (Exception e) when (_flushTimedOut || e is not (SocketException or ObjectDisposedException))
         {
-            ClosePolicyLog.FlushTimedOut(_logger, _context.ConnectionId, _settings.FlushTimeout);
-            _context.Abort(new ConnectionAbortedException("The client did not take the last bytes in time."));
-            return CloseMethod.Abort;
+            // Too slow, or the handler completed its output with this exception: its way to say reset.
+            return false;
         }
-        catch (Exception e) when (e is not (SocketException or ObjectDisposedException))
+        finally
         {
-            // The handler completed its output with this exception: its way to say reset.
-            return CloseMethod.Abort;
+            // Waits for a callback that runs just now, so that the flag is final.
+            await _flushTimer!.DisposeAsync().ConfigureAwait(false);
         }
 
+        return !_flushTimedOut;
+    }
+
+    private async Task<CloseMethod> CloseSocketAsync()
+    {
         if (_input.ClientClosed)
         {
             return CloseMethod.Passive;
@@ -144,9 +167,9 @@ internal sealed class PolicyConnection : IDuplexPipe, IClosePolicyFeature
 
         if (ClosesFirst == ClosingSide.Client)
         {
-            if (await DrainAsync(_settings.ClientCloseTimeout).ConfigureAwait(false))
+            if (await DrainAsync(_settings.ClientCloseTimeout, CloseMethod.Passive).ConfigureAwait(false) is { } passive)
             {
-                return CloseMethod.Passive;
+                return passive;
             }
 
             if (_settings.AllowQuietClose && LinuxTcp.TryCloseQuietly(_socket))
@@ -161,25 +184,36 @@ internal sealed class PolicyConnection : IDuplexPipe, IClosePolicyFeature
         // No TCP_USER_TIMEOUT here as on the client's side: what a vanished client costs us is memory, not a port, and the
         // timeout would also cut off a client that reads slowly.
         _socket.Shutdown(SocketShutdown.Send);
-        if (await DrainAsync(_settings.DrainTimeout).ConfigureAwait(false))
+        if (await DrainAsync(_settings.DrainTimeout, CloseMethod.Graceful).ConfigureAwait(false) is { } graceful)
         {
-            return CloseMethod.Graceful;
+            return graceful;
         }
 
         return _settings.AllowQuietClose && LinuxTcp.TryCloseQuietly(_socket) ? CloseMethod.Quiet : CloseMethod.Orphaned;
     }
 
-    private async Task<bool> DrainAsync(TimeSpan timeout)
+    /// <summary><paramref name="closed"/> after the client's FIN; null when it did not come in time.</summary>
+    private async Task<CloseMethod?> DrainAsync(TimeSpan timeout, CloseMethod closed)
     {
         using var deadline = new CancellationTokenSource(timeout, _time);
+        // What waits in the kernel has arrived as well: Kestrel stops receiving when its pipe is full. Asked before the pipe
+        // is emptied: what moves from one to the other in between counts as arrived twice, instead of not at all.
+        var limit = (long)_settings.DrainLimit + _socket.Available;
         try
         {
-            return await _input.DrainAsync(_settings.DrainLimit, deadline.Token).ConfigureAwait(false);
+            if (await _input.DrainAsync(limit, deadline.Token).ConfigureAwait(false))
+            {
+                return closed;
+            }
         }
         catch (OperationCanceledException e) when (e is not ConnectionAbortedException)
         {
-            return false;
+            return null;
         }
+
+        // A reset it would be anyway as soon as the next byte comes: on purpose, it is one every time.
+        _context.Abort(new ConnectionAbortedException($"The client sent more than {nameof(_settings.DrainLimit)} instead of closing."));
+        return CloseMethod.CutOff;
     }
 
     private async Task PumpAsync()
@@ -205,6 +239,14 @@ internal sealed class PolicyConnection : IDuplexPipe, IClosePolicyFeature
             idle = _time.GetElapsedTime(Math.Max(since, _output.LastSend));
         }
 
+        if (idle >= _settings.IdleTimeout && _output.IsSending && LinuxTcp.TryGetAcknowledged(_socket) is { } acknowledged && acknowledged != _acknowledged)
+        {
+            // The kernel takes the next bytes only when much of its buffer is free, which with megabytes of buffer and a slow
+            // client is rare. As long as the client takes some of them it is not idle.
+            _acknowledged = acknowledged;
+            idle = TimeSpan.Zero;
+        }
+
         if (idle >= _settings.IdleTimeout)
         {
             EndInput(CloseCause.Idle);
@@ -214,6 +256,13 @@ internal sealed class PolicyConnection : IDuplexPipe, IClosePolicyFeature
             // False, and nothing happens, when it was disposed meanwhile.
             _idleTimer!.Change(_settings.IdleTimeout - idle, Timeout.InfiniteTimeSpan);
         }
+    }
+
+    private void CutFlush()
+    {
+        _flushTimedOut = true;
+        ClosePolicyLog.FlushTimedOut(_logger, _context.ConnectionId, _settings.FlushTimeout);
+        _context.Abort(new ConnectionAbortedException("The client did not take the last bytes in time."));
     }
 
     private void EndInput(CloseCause cause)

@@ -51,7 +51,7 @@ internal static class EndpointBinder
 
     private static readonly Setters<TcpShutdownOptions> Shutdown = new()
     {
-        [nameof(TcpShutdownOptions.ClosesFirst)] = static (o, r) => o.ClosesFirst = r.Side(o.ClosesFirst),
+        [nameof(TcpShutdownOptions.ClosesFirst)] = static (o, r) => o.ClosesFirst = r.OneOf(o.ClosesFirst),
         [nameof(TcpShutdownOptions.Goodbye)] = static (o, r) => o.Goodbye = r.Text(),
         [nameof(TcpShutdownOptions.GoodbyeTimeout)] = static (o, r) => o.GoodbyeTimeout = r.Time(o.GoodbyeTimeout),
         [nameof(TcpShutdownOptions.ServerCloseTimeout)] = static (o, r) => o.ServerCloseTimeout = r.Time(o.ServerCloseTimeout),

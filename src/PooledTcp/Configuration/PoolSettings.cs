@@ -53,4 +53,8 @@ internal sealed record PoolSettings
 
 /// <summary>Socket options set on every dial. A <see cref="UserTimeout"/> of zero is left to the kernel.</summary>
 internal sealed record SocketSettings(
-    bool NoDelay, TimeSpan KeepAliveTime, TimeSpan KeepAliveInterval, int KeepAliveCount, TimeSpan UserTimeout);
+    bool NoDelay, TimeSpan KeepAliveTime, TimeSpan KeepAliveInterval, int KeepAliveCount, TimeSpan UserTimeout)
+{
+    /// <summary>An idle connection whose last ACK is older than this has a peer that does not answer.</summary>
+    public TimeSpan KeepAliveTotal => KeepAliveTime + (KeepAliveInterval * KeepAliveCount);
+}

@@ -15,7 +15,7 @@ internal static class PortPolicyFactory
     /// <param name="options">What was set.</param>
     /// <param name="address">Where it connects to; null in the defaults, or when it could not be read.</param>
     /// <param name="closesFirst">Who is to close first.</param>
-    /// <param name="kernel">This host's settings; asked only when a range is set.</param>
+    /// <param name="kernel">This host's settings; asked only when a range is set, or the client is to close first.</param>
     /// <param name="faults">Where faults go.</param>
     public static PortPolicy Create(
         TcpPortOptions options, EndpointAddress? address, ClosesFirst closesFirst, Func<KernelPortSettings> kernel, SettingFaults faults)
@@ -44,10 +44,14 @@ internal static class PortPolicyFactory
 
         if (faults.Found == before)
         {
-            CheckTokens(policy, closesFirst, faults);
+            // A range that the kernel ignores says nothing about how many ports there are.
             if (policy.Range is not null && policy.FindFault(kernel()) is { } fault)
             {
                 faults.Add(Prefix + nameof(options.Range), fault);
+            }
+            else if (closesFirst == ClosesFirst.Client)
+            {
+                CheckTokens(policy, kernel(), faults);
             }
         }
 
@@ -136,10 +140,11 @@ internal static class PortPolicyFactory
     private static string Family(IPAddress address) => address.AddressFamily == AddressFamily.InterNetwork ? "IPv4" : "IPv6";
 
     // Closes of ClosesFirst = Client wait for a token. Where not even one exists, they would wait for ever.
-    private static void CheckTokens(PortPolicy policy, ClosesFirst closesFirst, SettingFaults faults)
+    // The ports count that the kernel will really hand out: those of a slice that it knows of, too.
+    private static void CheckTokens(PortPolicy policy, KernelPortSettings kernel, SettingFaults faults)
     {
-        var usable = policy.BudgetOf((policy.Range ?? Allowed).Count);
-        if (closesFirst == ClosesFirst.Client && policy.TokensOf(usable) == 0)
+        var usable = policy.BudgetOf(kernel.CountUsable(kernel.Confine(policy.Range)));
+        if (policy.TokensOf(usable) == 0)
         {
             faults.Add(
                 Prefix + nameof(TcpPortOptions.TimeWaitShare),

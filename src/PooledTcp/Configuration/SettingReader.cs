@@ -8,7 +8,7 @@ namespace PooledTcp.Configuration;
 /// Reads one setting through the source-generated configuration binder. A value that is no value of its type becomes a
 /// fault with its full path, and the setting stays what it was.
 /// </summary>
-internal readonly partial struct SettingReader(IConfigurationSection section, List<string> faults, HashSet<string> keys)
+internal readonly struct SettingReader(IConfigurationSection section, List<string> faults, HashSet<string> keys)
 {
     public IConfigurationSection Section => section;
 
@@ -47,6 +47,19 @@ internal readonly partial struct SettingReader(IConfigurationSection section, Li
     public double Fraction(double current) => Read(current, "a number (0.1 is 10 %)", static s => s.Get<double>());
 
     public bool Switch(bool current) => Read(current, "true or false", static s => s.Get<bool>());
+
+    /// <summary>
+    /// One of the names. Not Enum.Parse, nor the binder, which is built on it: they take <c>7</c>, and <c>Auto, Client</c>, which
+    /// is the number of <c>Client</c>.
+    /// </summary>
+    public TEnum OneOf<TEnum>(TEnum current)
+        where TEnum : struct, Enum =>
+        Read(
+            current,
+            "one of " + string.Join(", ", Enum.GetNames<TEnum>()),
+            static s => Array.FindIndex(Enum.GetNames<TEnum>(), name => string.Equals(name, s.Value, StringComparison.OrdinalIgnoreCase)) is var i and >= 0
+                ? Enum.GetValues<TEnum>()[i]
+                : throw new InvalidOperationException());
 
     public SslProtocols Protocols(SslProtocols current) =>
         Read(current, "one of None, Tls12, Tls13 or \"Tls12, Tls13\"", static s => s.Get<SslProtocols>());

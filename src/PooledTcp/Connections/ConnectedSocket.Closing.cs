@@ -44,10 +44,18 @@ internal sealed partial class ConnectedSocket : IClosingSocket
 
     public void DrainNow()
     {
-        Span<byte> dropped = stackalloc byte[1024];
-        for (int i = 0; i < MaxDrain / 1024; i++)
+        if (IsClosed)
         {
-            if (_socket.Receive(dropped, SocketFlags.None, out SocketError error) <= 0 || error != SocketError.Success)
+            return;
+        }
+
+        // A peer that has closed sends no more: what is here is all there is, and an RST over its last bytes would take our
+        // unsent ones along.
+        Span<byte> dropped = stackalloc byte[1024];
+        int rounds = PeerClosed ? int.MaxValue : MaxDrain / dropped.Length;
+        for (int i = 0; i < rounds; i++)
+        {
+            if (ReceiveNow(dropped, out int received) != SocketError.Success || received <= 0)
             {
                 return;
             }
@@ -101,27 +109,32 @@ internal sealed partial class ConnectedSocket : IClosingSocket
         }
     }
 
-    public bool LeftTimeWait
+    public bool IsWritable
     {
         get
         {
-            if (!_hasTcpInfo || LocalEndPoint is not IPEndPoint local || RemoteEndPoint is not IPEndPoint remote)
+            try
             {
-                return true;
+                return _socket.Poll(0, SelectMode.SelectWrite);
             }
-
-            SockDiagResult found = SockDiag.Find(
-                AddressKey.From(local.Address), local.Port, AddressKey.From(remote.Address), remote.Port, out SockDiagSocket socket);
-            return found.Status switch
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {
-                SockDiagStatus.NotFound => false,
-
-                // Closing: the two FINs have crossed, and only the peer's last ACK is missing.
-                SockDiagStatus.Ok => socket.State is TcpStates.TimeWait or TcpStates.Closing,
-                _ => true,
-            };
+                return false;
+            }
         }
     }
+
+    // One that was reset is not to be found either, and owes nothing.
+    public void Locate() =>
+        _isLocated = Find(out _) == SockDiagStatus.Ok || (_hasTcpInfo && ReadFacts(Timeout.InfiniteTimeSpan).State == TcpSocketState.Close);
+
+    // Closing: the two FINs have crossed, and only the peer's last ACK is missing.
+    public bool LeftTimeWait => !_isLocated || Find(out TcpStates state) switch
+    {
+        SockDiagStatus.NotFound => false,
+        SockDiagStatus.Ok => state is TcpStates.TimeWait or TcpStates.Closing,
+        _ => true,
+    };
 
     public void Abort()
     {
@@ -147,6 +160,21 @@ internal sealed partial class ConnectedSocket : IClosingSocket
         {
             _socket.Dispose();
         }
+    }
+
+    private SockDiagStatus Find(out TcpStates state)
+    {
+        state = TcpStates.None;
+        if (!_hasTcpInfo || !PortAbilities.Detected.SockDiag
+            || LocalEndPoint is not IPEndPoint local || RemoteEndPoint is not IPEndPoint remote)
+        {
+            return SockDiagStatus.NotSupported;
+        }
+
+        SockDiagResult found = SockDiag.Find(
+            AddressKey.From(local.Address), local.Port, AddressKey.From(remote.Address), remote.Port, out SockDiagSocket socket);
+        state = socket.State;
+        return found.Status;
     }
 
     private void Try(Action<Socket> move)

@@ -17,6 +17,7 @@ internal sealed partial class ConnectedSocket
     private readonly bool _isTcp;
     private readonly bool _hasTcpInfo;
     private int _closed;
+    private bool _isLocated;
 
     /// <summary>Takes over a connected stream socket. The caller still disposes it if this throws.</summary>
     /// <param name="socket">The socket.</param>

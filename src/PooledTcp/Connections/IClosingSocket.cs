@@ -16,6 +16,15 @@ internal interface IClosingSocket
     /// <param name="vanishedAfter">With no ACK for longer than this the peer counts as gone.</param>
     SocketFacts ReadFacts(TimeSpan vanishedAfter);
 
+    /// <summary>A short message would leave at once.</summary>
+    bool IsWritable { get; }
+
+    /// <summary>
+    /// Before a close whose TIME-WAIT is to be accounted: whether the kernel can be asked for this very connection. It
+    /// cannot for one that is bound to a device, say.
+    /// </summary>
+    void Locate();
+
     /// <summary>Reads and drops what the kernel has: closing over unread bytes would turn the FIN into an RST (tcp-facts row 5).</summary>
     void DrainNow();
 
@@ -35,8 +44,8 @@ internal interface IClosingSocket
     void ForgetAfterFin();
 
     /// <summary>
-    /// Asked after <see cref="Close"/>: whether the kernel holds a TIME-WAIT for it. True where nobody can tell: the account
-    /// may be too high for a minute, never too low.
+    /// Asked after <see cref="Locate"/> and <see cref="Close"/>: whether the kernel holds a TIME-WAIT for it. True where
+    /// nobody can tell: the account may be too high for a minute, never too low.
     /// </summary>
     bool LeftTimeWait { get; }
 

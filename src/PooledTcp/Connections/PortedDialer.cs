@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using PooledTcp.Configuration;
 using PooledTcp.Ports;
 
 namespace PooledTcp.Connections;
@@ -65,6 +66,12 @@ internal sealed class PortedDialer(LocalPorts ports)
             return new ConnectedSocket(socket);
         }
 
+        // How it closes is decided here: a linger time of the callback's would block the closing thread, or make every FIN
+        // an RST (tcp-facts rows 4 and 13).
+#pragma warning disable RS0030 // not a positive time, which is what is banned
+        socket.LingerState = new LingerOption(false, 0);
+#pragma warning restore RS0030
+
         KernelPortSettings kernel = ports.Kernel.Current;
         PortAccount account = ports.Ledger.Connecting(PortTuple.To(remote), kernel.AssumedRange, kernel.CountUsable(kernel.AssumedRange));
         try
@@ -81,16 +88,8 @@ internal sealed class PortedDialer(LocalPorts ports)
     }
 
     /// <summary>A connection that failed before it came to the pool (TLS): quietly, and out of the books.</summary>
-    public void GiveUp(ConnectedSocket socket)
-    {
-        socket.ForgetAfterFin();
-        ((IClosingSocket)socket).Close();
-        if (socket.PortAccount is { } account)
-        {
-            ports.Ledger.Closing(account);
-            ports.Ledger.Closed(account, socket.LeftTimeWait ? PortDebt.TimeWait : PortDebt.None);
-        }
-    }
+    public void GiveUp(ConnectedSocket socket, PoolSettings settings) =>
+        GivenUp.Close(socket, socket.PortAccount, ports.Ledger, settings);
 
     /// <summary>Throws what is not about ports. Whatever happens, the ledger's dial has ended and a failed socket is closed.</summary>
     private async ValueTask<Attempt> TryConnectAsync(PortAccount account, IPEndPoint destination, CancellationToken cancellationToken)

@@ -47,7 +47,7 @@ internal sealed class SocketConnector : IConnector
         }
         catch
         {
-            _dialer.GiveUp(socket);
+            _dialer.GiveUp(socket, settings);
             throw;
         }
     }

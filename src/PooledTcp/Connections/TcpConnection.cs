@@ -79,6 +79,11 @@ internal sealed partial class TcpConnection
 
     public long CurrentVersion => LeaseWord.Version(Volatile.Read(ref _word));
 
+    /// <summary>
+    /// Its socket's own keepalive would have had an ACK within this time, whatever the settings say by now.
+    /// </summary>
+    public TimeSpan VanishedAfter { get; init; } = TimeSpan.MaxValue;
+
     public bool IsIdle => LeaseWord.Phase(Volatile.Read(ref _word)) == LeaseWord.Idle;
 
     /// <summary>

@@ -39,8 +39,12 @@ internal static class TcpInfo
         {
             State = state,
             HasUnsent = unacknowledged > 0 || notSent > 0,
+            RoundTrip = TimeSpan.FromMicroseconds(MemoryMarshal.Read<uint>(info[68..])),
+
+            // The age of the last ACK tells of idle connections only: probes of a closed window, which a peer that does not
+            // read answers, come further and further apart.
             Vanished = state == TcpSocketState.Established
-                && (retransmits > 0 || lastAckMilliseconds > vanishedAfter.TotalMilliseconds),
+                && (retransmits > 0 || (unacknowledged == 0 && notSent == 0 && lastAckMilliseconds > vanishedAfter.TotalMilliseconds)),
         };
     }
 
@@ -60,6 +64,9 @@ internal readonly record struct SocketFacts
     public bool HasUnsent { get; init; }
 
     public bool Vanished { get; init; }
+
+    /// <summary>Smoothed, as the kernel measured it; zero when it has not.</summary>
+    public TimeSpan RoundTrip { get; init; }
 }
 
 /// <summary>The kernel's numbers (<c>net/tcp_states.h</c>).</summary>

@@ -55,9 +55,8 @@ internal sealed class TlsTransport : Transport
         }
         catch
         {
-            // Nobody owes a TIME-WAIT for a connection that never was one.
-            socket.ForgetAfterFin();
-            transport.Close();
+            // The dialer, which accounts for its port, closes the socket.
+            transport._ssl.Dispose();
             throw;
         }
     }

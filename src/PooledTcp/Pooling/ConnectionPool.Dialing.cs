@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Ports;
 using PooledTcp.Telemetry;
@@ -27,10 +28,16 @@ internal sealed partial class ConnectionPool
     /// <summary>Under the gate: MaxConnections was lowered and is not reached yet.</summary>
     private bool IsOverLimit => _open + _connecting > _settings.MaxConnections;
 
-    public TcpConnection NewConnection(Transport transport, int generation)
+    /// <param name="transport">What was dialed.</param>
+    /// <param name="settings">On which it was dialed: they may have changed since.</param>
+    /// <param name="generation">In which it was dialed.</param>
+    public TcpConnection NewConnection(Transport transport, PoolSettings settings, int generation)
     {
         double factor = 1 - (_settings.LifetimeJitter * Services.NextRandom());
-        return new TcpConnection(PoolServices.NextConnectionId(), Name, transport, this, generation, factor, Services.Clock);
+        return new TcpConnection(PoolServices.NextConnectionId(), Name, transport, this, generation, factor, Services.Clock)
+        {
+            VanishedAfter = settings.Socket.KeepAliveTotal,
+        };
     }
 
     public void DialSucceeded(Dial dial, TcpConnection connection)

@@ -1,3 +1,4 @@
+using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Ports;
 using PooledTcp.Telemetry;
@@ -11,7 +12,7 @@ namespace PooledTcp.Pooling;
 internal sealed partial class ConnectionPool
 {
     /// <summary>Timers may fire a little early. A dial that comes before the ledger's own mark has run out is refused, and held off anew.</summary>
-    private static readonly TimeSpan HoldMargin = TimeSpan.FromMilliseconds(10);
+    public static readonly TimeSpan HoldMargin = TimeSpan.FromMilliseconds(10);
 
     // Under the gate only.
     private readonly HashSet<PortAccount> _accounts = [];
@@ -28,8 +29,11 @@ internal sealed partial class ConnectionPool
     {
         bool isNew;
         Dial? dials;
+        List<WarmUp>? warm;
         lock (_gate)
         {
+            // A rent waits for a port until its deadline; a warm-up has none.
+            warm = TakeWarmUps();
             isNew = _portsExhausted is null;
             _portsExhausted = exception;
             _portsHeldOff = _state != PoolState.Closed;
@@ -46,6 +50,7 @@ internal sealed partial class ConnectionPool
         Launch(dials);
         HoldOffDials();
         Services.Maintenance.Request(this);
+        warm?.ForEach(w => w.Done.TrySetException(NoPortError("for a connection to warm up", exception)));
         if (isNew)
         {
             PoolLog.PortsExhausted(Services.Logger, Name, exception.Message);
@@ -77,16 +82,10 @@ internal sealed partial class ConnectionPool
     }
 
     /// <summary>A connection that never came to the pool: closed quietly, and out of the books.</summary>
-    public void GiveUp(Transport transport)
+    public void GiveUp(Transport transport, PoolSettings settings)
     {
-        IClosingSocket socket = transport.BeginClosing();
-        socket.ForgetAfterFin();
+        GivenUp.Close(transport.BeginClosing(), transport.PortAccount, Services.Ports.Ledger, settings);
         transport.Close();
-        if (transport.PortAccount is { } account)
-        {
-            Services.Ports.Ledger.Closing(account);
-            Services.Ports.Ledger.Closed(account, socket.LeftTimeWait ? PortDebt.TimeWait : PortDebt.None);
-        }
     }
 
     /// <summary>At most once a second: on a churning endpoint every close would say it.</summary>

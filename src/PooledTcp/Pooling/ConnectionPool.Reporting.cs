@@ -1,4 +1,5 @@
 using System.Globalization;
+using PooledTcp.Ports;
 using PooledTcp.Shutdown;
 
 namespace PooledTcp.Pooling;
@@ -84,13 +85,7 @@ internal sealed partial class ConnectionPool
         {
             if (_portsExhausted is { } exhausted)
             {
-                return new LocalPortsExhaustedException(
-                    string.Create(
-                        CultureInfo.InvariantCulture,
-                        $"Pool '{Name}' found no local port for a connection to {_settings.Address} within {timeout.TotalSeconds:0.###} s {Numbers()}. {exhausted.Message}. "
-                        + $"See Shutdown.ClosesFirst, Ports.Range and Ports.SourceAddresses."),
-                    Name,
-                    exhausted.InnerException ?? exhausted);
+                return NoPortError(string.Create(CultureInfo.InvariantCulture, $"within {timeout.TotalSeconds:0.###} s"), exhausted);
             }
 
             // Of old dial errors only the message tells; as the cause it counts while nothing is open.
@@ -106,6 +101,18 @@ internal sealed partial class ConnectionPool
             Name,
             timeout,
             dialError);
+    }
+
+    private LocalPortsExhaustedException NoPortError(string when, NoLocalPortException exhausted)
+    {
+        lock (_gate)
+        {
+            return new LocalPortsExhaustedException(
+                $"Pool '{Name}' found no local port for a connection to {_settings.Address} {when} {Numbers()}. {exhausted.Message}. "
+                + "See Shutdown.ClosesFirst, Ports.Range and Ports.SourceAddresses.",
+                Name,
+                exhausted.InnerException ?? exhausted);
+        }
     }
 
     /// <summary>Under the gate.</summary>

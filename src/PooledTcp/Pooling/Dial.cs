@@ -74,7 +74,7 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
         Transport transport = await ConnectAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            TcpConnection connection = pool.NewConnection(transport, Generation);
+            TcpConnection connection = pool.NewConnection(transport, settings, Generation);
             if (pool.Hooks.Handshake is { } handshake)
             {
                 _stage = "in the handshake";
@@ -87,7 +87,7 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
         }
         catch
         {
-            pool.GiveUp(transport);
+            pool.GiveUp(transport, settings);
             throw;
         }
     }
@@ -119,7 +119,7 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
                 {
                     if (late.IsCompletedSuccessfully)
                     {
-                        pool.GiveUp(late.Result);
+                        pool.GiveUp(late.Result, settings);
                     }
 
                     _ = late.Exception; // observed

@@ -9,33 +9,31 @@ namespace PooledTcp.Shutdown;
 internal static class CloseMoves
 {
     /// <summary>The peer's FIN was read, or is next in the queue: what stands before it is dropped, then it is our turn.</summary>
-    public static CloseOutcome Passive(IClosingSocket socket, CloseMethod method)
+    /// <param name="socket">The connection.</param>
+    /// <param name="method">What is recorded.</param>
+    /// <param name="limit">How long our FIN may go unacknowledged; null leaves what the connection has.</param>
+    public static CloseOutcome Passive(IClosingSocket socket, CloseMethod method, TimeSpan? limit)
     {
+        Limit(socket, limit);
         socket.DrainNow();
         socket.Close();
         return new CloseOutcome(method, PeerFirst: true, TimeWaitIsOurs: false);
     }
 
     public static async ValueTask<CloseOutcome?> GoodbyeAsync(
-        Transport transport, IClosingSocket socket, ReadOnlyMemory<byte> farewell, CancellationToken cancellationToken)
+        Transport transport, IClosingSocket socket, ReadOnlyMemory<byte> farewell, TimeSpan? limit, CancellationToken cancellationToken)
     {
-        try
-        {
-            await transport.SendFarewellAsync(farewell, cancellationToken).ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException or ObjectDisposedException or OperationCanceledException)
-        {
-            return null;
-        }
-
-        return await AwaitPeerAsync(socket, CloseMethod.Goodbye, cancellationToken).ConfigureAwait(false);
+        return await TrySayAsync(transport, socket, farewell, cancellationToken).ConfigureAwait(false)
+            ? await AwaitPeerAsync(socket, CloseMethod.Goodbye, limit, cancellationToken).ConfigureAwait(false)
+            : null;
     }
 
-    public static async ValueTask<CloseOutcome?> AwaitPeerAsync(IClosingSocket socket, CloseMethod method, CancellationToken cancellationToken)
+    public static async ValueTask<CloseOutcome?> AwaitPeerAsync(
+        IClosingSocket socket, CloseMethod method, TimeSpan? limit, CancellationToken cancellationToken)
     {
         if (await socket.DrainToEndAsync(cancellationToken).ConfigureAwait(false))
         {
-            return Passive(socket, method);
+            return Passive(socket, method, limit);
         }
 
         // Some servers close by RST (MariaDB its idle connections): the peer was first, nothing is owed, and the next method
@@ -44,9 +42,10 @@ internal static class CloseMoves
     }
 
     public static async ValueTask<CloseOutcome> GracefulAsync(
-        Transport transport, IClosingSocket socket, TimeSpan drainTimeout, CancellationToken cancellationToken)
+        Transport transport, IClosingSocket socket, TimeSpan? limit, CancellationToken cancellationToken)
     {
-        await LeadInAsync(transport, socket, drainTimeout, cancellationToken).ConfigureAwait(false);
+        await LeadInAsync(transport, socket, limit, cancellationToken).ConfigureAwait(false);
+        socket.Locate();
         socket.ShutdownSend();
         if (await socket.DrainToEndAsync(cancellationToken).ConfigureAwait(false))
         {
@@ -66,9 +65,10 @@ internal static class CloseMoves
 
     /// <summary>The option before our FIN, and the peer's FIN never waited for: both are what keeps TIME-WAIT away (row 10).</summary>
     public static async ValueTask<CloseOutcome> QuietAsync(
-        Transport transport, IClosingSocket socket, TimeSpan drainTimeout, CancellationToken cancellationToken)
+        Transport transport, IClosingSocket socket, TimeSpan? limit, CancellationToken cancellationToken)
     {
-        await LeadInAsync(transport, socket, drainTimeout, cancellationToken).ConfigureAwait(false);
+        await LeadInAsync(transport, socket, limit, cancellationToken).ConfigureAwait(false);
+        socket.Locate();
         socket.ForgetAfterFin();
         socket.Close();
         return new CloseOutcome(CloseMethod.Quiet, PeerFirst: false, TimeWaitIsOurs: false);
@@ -88,21 +88,46 @@ internal static class CloseMoves
 
     /// <summary>What comes before every FIN of ours: unread bytes go (a FIN over them would be an RST), TLS says close_notify.</summary>
     private static async ValueTask LeadInAsync(
-        Transport transport, IClosingSocket socket, TimeSpan drainTimeout, CancellationToken cancellationToken)
+        Transport transport, IClosingSocket socket, TimeSpan? limit, CancellationToken cancellationToken)
     {
-        socket.LimitUnacknowledged(drainTimeout);
+        Limit(socket, limit);
         if (transport.HasCloseNotify)
         {
-            try
-            {
-                await transport.SendFarewellAsync(ReadOnlyMemory<byte>.Empty, cancellationToken).ConfigureAwait(false);
-            }
-            catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException or ObjectDisposedException or OperationCanceledException)
-            {
-                // Politeness, not protocol: the FIN follows all the same.
-            }
+            // Politeness, not protocol: the FIN follows all the same.
+            await TrySayAsync(transport, socket, ReadOnlyMemory<byte>.Empty, cancellationToken).ConfigureAwait(false);
         }
 
         socket.DrainNow();
+    }
+
+    /// <summary>
+    /// A farewell, or close_notify when it is empty. SslStream cannot be told to give a close_notify up, and a close over a
+    /// send that is still pending is an RST: where the peer's window is full, it is not begun.
+    /// </summary>
+    private static async ValueTask<bool> TrySayAsync(
+        Transport transport, IClosingSocket socket, ReadOnlyMemory<byte> farewell, CancellationToken cancellationToken)
+    {
+        if (farewell.IsEmpty && !socket.IsWritable)
+        {
+            return false;
+        }
+
+        try
+        {
+            await transport.SendFarewellAsync(farewell, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException or ObjectDisposedException or OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    private static void Limit(IClosingSocket socket, TimeSpan? limit)
+    {
+        if (limit is { } timeout)
+        {
+            socket.LimitUnacknowledged(timeout);
+        }
     }
 }

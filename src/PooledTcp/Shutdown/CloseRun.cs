@@ -10,6 +10,15 @@ namespace PooledTcp.Shutdown;
 internal sealed class CloseRun(TcpConnection connection, CloseReason reason, CloseContext context, Action<CloseRun, CloseOutcome> onClosed)
     : IThreadPoolWorkItem
 {
+    /// <summary>The least an escalation leaves a farewell's answer: on a fast network, the time of a server to notice.</summary>
+    private static readonly TimeSpan ShortestGrace = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>A peer may take 40 ms to acknowledge a FIN that it does not answer.</summary>
+    private static readonly TimeSpan DelayedAck = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>How long a port that may have a TIME-WAIT stays in the books undecided.</summary>
+    internal static readonly TimeSpan LongestSettling = TimeSpan.FromSeconds(2);
+
     private readonly Lock _gate = new();
 
     // Set when the run starts: off the caller's path, and outside the pool's gate.
@@ -17,14 +26,23 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
     private ReadOnlyMemory<byte> _farewell;
     private ClosePlan _plan;
     private CancellationTokenSource? _wait;
+    private TimeSpan _grace;
     private bool _awaitsPeer;
     private bool _hurried;
     private bool _escalated;
     private bool _hasToken;
+    private bool _mayHaveCrossed;
+    private bool _isDirty;
+    private TimeSpan? _limit;
+    private TimeSpan _roundTrip;
 
     public TcpConnection Connection => connection;
 
-    public CloseReason Reason => reason;
+    /// <summary>Why it left the pool.</summary>
+    public CloseReason GivenReason => reason;
+
+    /// <summary>What it is counted as: a peer that closed over bytes nobody read left it dirty, whatever it was closed for.</summary>
+    public CloseReason Reason => _isDirty ? CloseReason.ReturnedDirty : reason;
 
     /// <summary>Where it stands among the pool's closings, oldest first. Guarded by the pool's gate.</summary>
     public LinkedListNode<CloseRun> Place => field ??= new LinkedListNode<CloseRun>(this);
@@ -52,6 +70,7 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
         }
 
         CancellationTokenSource? wait;
+        TimeSpan grace;
         lock (_gate)
         {
             if (_escalated)
@@ -61,9 +80,10 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
 
             _escalated = true;
             wait = _wait;
+            grace = _grace;
         }
 
-        End(wait);
+        End(wait, grace);
         return true;
     }
 
@@ -77,7 +97,7 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
             wait = _awaitsPeer ? _wait : null;
         }
 
-        End(wait);
+        End(wait, TimeSpan.Zero);
     }
 
     public void Execute() => _ = RunAsync();
@@ -102,29 +122,52 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
         connection.Transport.Close();
         if (connection.InterruptReason is not null)
         {
-            // The pool had aborted it under its lease; to the decision that looks like a reset of the peer's.
-            outcome = new CloseOutcome(CloseMethod.Abort, PeerFirst: false, TimeWaitIsOurs: false);
+            // The pool had aborted it under its lease; to the decision that looks like a reset of the peer's. If a close had
+            // got as far as TIME-WAIT before, that stays (tcp-facts row 8).
+            outcome = outcome with { Method = CloseMethod.Abort, PeerFirst = false };
         }
 
-        PortDebt debt = !outcome.TimeWaitIsOurs ? PortDebt.None : _hasToken ? PortDebt.TimeWaitByToken : PortDebt.TimeWait;
+        if (outcome.TimeWaitIsOurs || outcome.PeerFirst || !_mayHaveCrossed)
+        {
+            Account(outcome.TimeWaitIsOurs);
+            onClosed(this, outcome);
+            return;
+        }
+
+        // Its place is free now; its port is in the books until the kernel has had the time to tell.
+        TimeSpan needed = (2 * _roundTrip) + DelayedAck;
+        Task settled = Task.Delay(needed < LongestSettling ? needed : LongestSettling, context.Time);
+        onClosed(this, outcome);
+        await settled.ConfigureAwait(false);
+        Account(_socket.LeftTimeWait);
+    }
+
+    private void Account(bool timeWaitIsOurs)
+    {
+        PortDebt debt = !timeWaitIsOurs ? PortDebt.None : _hasToken ? PortDebt.TimeWaitByToken : PortDebt.TimeWait;
         if (_hasToken && debt != PortDebt.TimeWaitByToken)
         {
             context.Tokens.GiveBack();
         }
 
-        ExceededShare = debt == PortDebt.TimeWait;
+        ExceededShare = debt == PortDebt.TimeWait && _plan.ExceedsShare;
         context.Tokens.Closed(debt);
-        onClosed(this, outcome);
     }
 
     private ClosePlan Decide()
     {
         SocketFacts socket = _socket.ReadFacts(context.VanishedAfter);
+        _roundTrip = socket.RoundTrip;
+
+        // With bytes under way the connection's own limit holds: a peer that is slow to read is not gone.
+        _limit = socket.HasUnsent ? null : context.Settings.DrainTimeout;
+        bool peerClosed = socket.State != TcpSocketState.Close && TcpInfo.IsPeerClosed(socket.State);
+        _isDirty = peerClosed && socket.HasUnread;
         return ShutdownPolicy.Decide(new CloseFacts
         {
             Reason = reason,
             State = socket.State == TcpSocketState.Close ? ConnectionState.Reset
-                : TcpInfo.IsPeerClosed(socket.State) ? ConnectionState.PeerClosed
+                : peerClosed ? ConnectionState.PeerClosed
                 : ConnectionState.Established,
             HasUnread = socket.HasUnread,
             HasUnsent = socket.HasUnsent,
@@ -141,7 +184,7 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
         });
     }
 
-    /// <summary>What only waits holds no place in the context.Lane. An outcome when the server closed by itself.</summary>
+    /// <summary>What only waits holds no place in the lane. An outcome when the server closed by itself.</summary>
     private async ValueTask<CloseOutcome?> WaitOutsideAsync()
     {
         if (_plan.First == CloseMethod.AwaitPeer)
@@ -155,7 +198,7 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
             {
                 return await WithinAsync(
                     context.Settings.ServerCloseTimeout,
-                    token => CloseMoves.AwaitPeerAsync(_socket, CloseMethod.Passive, token)).ConfigureAwait(false);
+                    token => CloseMoves.AwaitPeerAsync(_socket, CloseMethod.Passive, _limit, token)).ConfigureAwait(false);
             }
             finally
             {
@@ -163,12 +206,40 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
                 {
                     _awaitsPeer = false;
                 }
+
+                // Ended by time or escalation, it may have been just when the server's own FIN left.
+                _mayHaveCrossed = true;
             }
         }
 
-        if (_plan.WaitsForToken)
+        return _plan.WaitsForToken ? await WaitForTokenAsync().ConfigureAwait(false) : null;
+    }
+
+    /// <summary>For a minute at times; a peer that closes or resets meanwhile costs no token.</summary>
+    private async ValueTask<CloseOutcome?> WaitForTokenAsync()
+    {
+        if (context.Tokens.TryTake())
         {
-            await context.Tokens.TakeAsync().ConfigureAwait(false);
+            _hasToken = true;
+            return null;
+        }
+
+        using CancellationTokenSource end = new();
+        Task taken = context.Tokens.TakeAsync(end.Token).AsTask();
+        Task<CloseOutcome?> closed = CloseMoves.AwaitPeerAsync(_socket, CloseMethod.Passive, _limit, end.Token).AsTask();
+        await Task.WhenAny(taken, closed).ConfigureAwait(false);
+        await end.CancelAsync().ConfigureAwait(false);
+        await taken.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _hasToken = taken.IsCompletedSuccessfully;
+        if (await closed.ConfigureAwait(false) is { } outcome)
+        {
+            return outcome;
+        }
+
+        if (!_hasToken)
+        {
+            // More than 64 KB came: no goodbye of the peer's, and no reason to go without the token.
+            await context.Tokens.TakeAsync(CancellationToken.None).ConfigureAwait(false);
             _hasToken = true;
         }
 
@@ -211,27 +282,32 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
         switch (method)
         {
             case CloseMethod.Passive:
-                return CloseMoves.Passive(_socket, CloseMethod.Passive);
+                return CloseMoves.Passive(_socket, CloseMethod.Passive, _limit);
 
             case CloseMethod.Goodbye:
+                // Once the farewell is on its way the server's FIN is, too: ours would cross it, and leave a TIME-WAIT at both
+                // ends. So an escalation waits for the answer, as long as one takes.
                 return await WithinAsync(
                     context.Settings.GoodbyeTimeout,
-                    token => CloseMoves.GoodbyeAsync(connection.Transport, _socket, _farewell, token)).ConfigureAwait(false);
+                    token =>
+                    {
+                        _mayHaveCrossed = true;
+                        return CloseMoves.GoodbyeAsync(connection.Transport, _socket, _farewell, _limit, token);
+                    },
+                    grace: TimeSpan.FromTicks(Math.Max(ShortestGrace.Ticks, 3 * _roundTrip.Ticks))).ConfigureAwait(false);
 
             case CloseMethod.Graceful:
                 _hasToken = _hasToken || context.Tokens.TryTake();
-                return _hasToken || _plan.ExceedsShare
-                    ? await WithinAsync(
-                        context.Settings.DrainTimeout,
-                        async token => await CloseMoves.GracefulAsync(connection.Transport, _socket, context.Settings.DrainTimeout, token).ConfigureAwait(false),
-                        isLastResort: !MayBeQuiet).ConfigureAwait(false)
-                    : null;
+                return _hasToken || _plan.ExceedsShare ? await GracefulAsync().ConfigureAwait(false) : null;
 
             case CloseMethod.Quiet:
                 return await QuietAsync().ConfigureAwait(false);
 
             case CloseMethod.Abort:
-                return CloseMoves.Abort(_socket);
+                // After a farewell the facts have changed: it may not have arrived yet.
+                return _plan.First == CloseMethod.Abort || !_socket.ReadFacts(context.VanishedAfter).HasUnsent
+                    ? CloseMoves.Abort(_socket)
+                    : await GracefulAsync().ConfigureAwait(false);
 
             case CloseMethod.Dispose:
                 return CloseMoves.Dispose(_socket, peerFirst: _plan.First == CloseMethod.Dispose && !_socket.IsUnix);
@@ -242,35 +318,38 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
         }
     }
 
+    /// <summary>Where Quiet is off or missing an escalation does not cut it: that would be a quiet close by another name.</summary>
+    private async ValueTask<CloseOutcome?> GracefulAsync()
+    {
+        return await WithinAsync(
+            context.Settings.DrainTimeout,
+            async token => await CloseMoves.GracefulAsync(connection.Transport, _socket, _limit, token).ConfigureAwait(false),
+            canBeCut: MayBeQuiet).ConfigureAwait(false);
+    }
+
     private async ValueTask<CloseOutcome> QuietAsync()
     {
         using CancellationTokenSource deadline = new(context.Settings.DrainTimeout, context.Time);
-        return await CloseMoves.QuietAsync(connection.Transport, _socket, context.Settings.DrainTimeout, deadline.Token).ConfigureAwait(false);
+        return await CloseMoves.QuietAsync(connection.Transport, _socket, _limit, deadline.Token).ConfigureAwait(false);
     }
 
     /// <summary>
-    /// One method under its own time, which an escalation cuts short. Null at once when one came before; but the last resort
-    /// has its turn even then, without waiting.
+    /// One method under its own time, which an escalation cuts short after <paramref name="grace"/>. Null at once when one
+    /// came before.
     /// </summary>
     private async ValueTask<CloseOutcome?> WithinAsync(
-        TimeSpan limit, Func<CancellationToken, ValueTask<CloseOutcome?>> method, bool isLastResort = false)
+        TimeSpan limit, Func<CancellationToken, ValueTask<CloseOutcome?>> method, bool canBeCut = true, TimeSpan grace = default)
     {
         using CancellationTokenSource wait = new(limit, context.Time);
-        bool isCut;
         lock (_gate)
         {
-            isCut = _escalated || (_awaitsPeer && _hurried);
-            if (isCut && !isLastResort)
+            if (canBeCut && (_escalated || (_awaitsPeer && _hurried)))
             {
                 return null;
             }
 
-            _wait = wait;
-        }
-
-        if (isCut)
-        {
-            TryCancel(wait);
+            _wait = canBeCut ? wait : null;
+            _grace = grace < limit ? grace : limit;
         }
 
         try
@@ -286,20 +365,27 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
         }
     }
 
-    private static void End(CancellationTokenSource? wait)
+    private static void End(CancellationTokenSource? wait, TimeSpan grace)
     {
         // Not here: cancelling runs continuations, and the caller may hold a pool's gate.
         if (wait is not null)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(static w => TryCancel(w), wait, preferLocal: false);
+            ThreadPool.UnsafeQueueUserWorkItem(static end => TryCancel(end.Wait, end.Grace), (Wait: wait, Grace: grace), preferLocal: false);
         }
     }
 
-    private static void TryCancel(CancellationTokenSource wait)
+    private static void TryCancel(CancellationTokenSource wait, TimeSpan grace)
     {
         try
         {
-            wait.Cancel();
+            if (grace > TimeSpan.Zero)
+            {
+                wait.CancelAfter(grace);
+            }
+            else
+            {
+                wait.Cancel();
+            }
         }
         catch (ObjectDisposedException)
         {

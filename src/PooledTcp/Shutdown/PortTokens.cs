@@ -17,13 +17,13 @@ internal readonly struct PortTokens(PortLedger ledger, PortAccount? account, int
     public bool TryTake() => account is null || ledger.TryTakeToken(account, limit);
 
     /// <summary>Waits for a token. They come back by time alone, a minute after their TIME-WAIT began, so this ends, if the limit is one at least.</summary>
-    public async ValueTask TakeAsync()
+    public async ValueTask TakeAsync(CancellationToken cancellationToken)
     {
         while (!TryTake())
         {
             // Nobody else's return can be missed: the next due time is known, and looked at again at least once a second.
             TimeSpan due = ledger.UntilToken(account!, limit) ?? LongestLook;
-            await Task.Delay(due < LongestLook ? due + TimeSpan.FromMilliseconds(1) : LongestLook, time).ConfigureAwait(false);
+            await Task.Delay(due < LongestLook ? due + TimeSpan.FromMilliseconds(1) : LongestLook, time, cancellationToken).ConfigureAwait(false);
         }
     }
 

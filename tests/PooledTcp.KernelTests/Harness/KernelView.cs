@@ -7,7 +7,7 @@ namespace PooledTcp.KernelTests.Harness;
 /// <summary>Both ends of one connection as sock_diag tells them, after the programs have let go of their sockets.</summary>
 internal readonly record struct KernelView(IPEndPoint Client, IPEndPoint Server)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     public KernelView(Socket client)
         : this(Fold(client.LocalEndPoint!), Fold(client.RemoteEndPoint!))

@@ -12,7 +12,10 @@ namespace PooledTcp.KernelTests.Harness;
 /// </summary>
 internal static class NetworkNamespace
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
+    // Of a scenario that hangs. The longest takes 70 s here; test.sh's own limit for a silence is longer still.
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(4);
+
+    private static readonly string[] Fresh = ["unshare", "-Urn", "--"];
 
     // Found out once, by trying: no file tells for sure.
     private static readonly Lazy<Task<string?>> Obstacle = new(FindObstacleAsync);
@@ -22,7 +25,8 @@ internal static class NetworkNamespace
     {
         string? obstacle = await Obstacle.Value;
         Assert.SkipWhen(obstacle is not null, $"No network namespace: {obstacle}");
-        (int exitCode, string output, string errors) = await PlayAsync(scenario, settings, limit ?? Limit, TestContext.Current.CancellationToken);
+        (int exitCode, string output, string errors) = await PlayAsync(
+            [.. Fresh, .. CommandFor(scenario, settings)], limit ?? Limit, TestContext.Current.CancellationToken);
         Assert.True(exitCode == 0, $"{scenario.Method.Name} ended with {exitCode}: {errors}");
         return JsonSerializer.Deserialize<TResult>(output, ScenarioChild.Json)!;
     }
@@ -31,7 +35,19 @@ internal static class NetworkNamespace
     /// For a scenario that needs another process: plays a second one beside it, in the same namespace. It ends when it is killed, or
     /// its input is closed.
     /// </summary>
-    public static Process StartBeside(Delegate scenario) => Start(CommandFor(scenario, new NamespaceSettings { Addresses = [] }));
+    /// <param name="scenario">What it plays.</param>
+    /// <param name="enter">The command that leads into another namespace, if it is to be there.</param>
+    public static Process StartBeside(Delegate scenario, params string[] enter) => Start([.. enter, .. CommandFor(scenario, NamespaceSettings.Bare)]);
+
+    /// <summary>For a scenario that needs to know something of another namespace: what one that is played there returned.</summary>
+    public static async Task<TResult> AskBesideAsync<TResult>(Func<Task<TResult>> scenario, params string[] enter)
+    {
+        (int exitCode, string output, string errors) = await PlayAsync(
+            [.. enter, .. CommandFor(scenario, NamespaceSettings.Bare)], Limit, CancellationToken.None);
+        return exitCode == 0
+            ? JsonSerializer.Deserialize<TResult>(output, ScenarioChild.Json)!
+            : throw new InvalidOperationException($"{scenario.Method.Name} ended with {exitCode}: {errors}");
+    }
 
     private static async Task<string?> FindObstacleAsync()
     {
@@ -42,7 +58,8 @@ internal static class NetworkNamespace
 
         try
         {
-            (int exitCode, _, string errors) = await PlayAsync(ScenarioChild.Nothing, NamespaceSettings.SmallRange, Limit, CancellationToken.None);
+            (int exitCode, _, string errors) = await PlayAsync(
+                [.. Fresh, .. CommandFor(ScenarioChild.Nothing, NamespaceSettings.SmallRange)], Limit, CancellationToken.None);
             return exitCode == 0 ? null : errors;
         }
         catch (Win32Exception)
@@ -52,9 +69,9 @@ internal static class NetworkNamespace
     }
 
     private static async Task<(int ExitCode, string Output, string Errors)> PlayAsync(
-        Delegate scenario, NamespaceSettings settings, TimeSpan longest, CancellationToken cancellationToken)
+        string[] command, TimeSpan longest, CancellationToken cancellationToken)
     {
-        using Process child = Start(["unshare", "-Urn", "--", .. CommandFor(scenario, settings)]);
+        using Process child = Start(command);
         Task<string> output = child.StandardOutput.ReadToEndAsync(CancellationToken.None);
         Task<string> errors = child.StandardError.ReadToEndAsync(CancellationToken.None);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

@@ -15,6 +15,9 @@ public sealed record ChurnResult
 
     public required TimeSpan Took { get; init; }
 
+    /// <summary>How late the machine was at most: of <see cref="PacedLoad"/>'s own timer.</summary>
+    public required TimeSpan Lag { get; init; }
+
     /// <summary>Of the whole process, the server's half included.</summary>
     public required TimeSpan Cpu { get; init; }
 
@@ -55,7 +58,7 @@ public sealed record ChurnResult
 
     public override string ToString() => FormattableString.Invariant(
         $"""
-        offered {Offered}, ok {Succeeded}, failed [{string.Join(", ", Failures)}] in {Took.TotalSeconds:F1} s, {Cpu.TotalSeconds:F1} s of CPU; kept at most {Latest.TotalSeconds:F2} s, p99 {P99Microseconds:F0} us
+        offered {Offered}, ok {Succeeded}, failed [{string.Join(", ", Failures)}] in {Took.TotalSeconds:F1} s, {Cpu.TotalSeconds:F1} s of CPU; kept at most {Latest.TotalSeconds:F2} s (lag {Lag.TotalSeconds:F2} s), p99 {P99Microseconds:F0} us
         client TIME_WAIT at most {MaxClientTimeWaits} in {Looks} looks, {ClientTimeWaits} at the end ({Owed} owed, {UnderCounts} under-counts); server TIME_WAIT {ServerTimeWaits}
         created {Created}, dials failed {DialsFailed}, closed [{string.Join(", ", ClosedByMethod)}], by peer {ClosedByPeer}; left open {LeftOpen}
         {string.Join(Environment.NewLine, Texts)}

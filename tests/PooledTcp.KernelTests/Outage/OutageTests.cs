@@ -63,9 +63,10 @@ public sealed class OutageTests(OutageTests.LightOnes light) : IClassFixture<Out
         ChurnResult result = await NetworkNamespace.RunAsync(ChurnAutoAsync, Settings);
 
         AssertCarried(result);
-        Assert.Equal(Share, result.ClosedByMethod["graceful"]);
-        Assert.Equal(result.Created - Share, result.ClosedByMethod["quiet"]);
-        Assert.Equal((Share, 0), (result.ClientTimeWaits, result.ServerTimeWaits));
+        Assert.InRange(result.ClosedByMethod["graceful"], Share, Share * Minutes(result));
+        Assert.Equal(result.Created - result.ClosedByMethod["graceful"], result.ClosedByMethod["quiet"]);
+        AssertShareIsUsed(result);
+        Assert.Equal(0, result.ServerTimeWaits);
     }
 
     private static Task<ChurnResult> ChurnAutoAsync() => Churn.RunAsync(Patient, Length);
@@ -134,9 +135,9 @@ public sealed class OutageTests(OutageTests.LightOnes light) : IClassFixture<Out
         AssertTypedAtTheDeadline(result, nameof(LocalPortsExhaustedException));
 
         // 16 that may be in TIME_WAIT, and 48 whose close waits for a token that comes back after a minute.
-        Assert.Equal(Ports, result.Succeeded);
+        Assert.InRange(result.Succeeded, Ports, Ports + (Share * (Minutes(result) - 1)));
         Assert.Contains($"{Ports} of {Ports} usable taken by this process", string.Concat(result.Texts), StringComparison.Ordinal);
-        Assert.InRange(result.DialsFailed, 1, 2 * Length.TotalSeconds);
+        Assert.InRange(result.DialsFailed, 1, 2 * result.Took.TotalSeconds);
     }
 
     private static Task<ChurnResult> ChurnClientFirstAsync() => Churn.RunAsync(ClientFirst, Length);
@@ -147,7 +148,7 @@ public sealed class OutageTests(OutageTests.LightOnes light) : IClassFixture<Out
         ChurnResult result = await light.ClientFirstFewConnectionsAsync;
 
         AssertTypedAtTheDeadline(result, nameof(RentTimeoutException));
-        Assert.Equal(Share + 40, result.Succeeded);
+        Assert.InRange(result.Succeeded, Share + 40, Share + 40 + (Share * (Minutes(result) - 1)));
         Assert.Equal(0, result.DialsFailed);
     }
 
@@ -160,7 +161,18 @@ public sealed class OutageTests(OutageTests.LightOnes light) : IClassFixture<Out
         Length);
 
     // What the machine cannot carry in time waits; that it is slow is not what is asked here.
-    private static void Patient(TcpEndpointOptions endpoint) => endpoint.RentTimeout = TimeSpan.FromMinutes(1);
+    private static void Patient(TcpEndpointOptions endpoint)
+    {
+        endpoint.RentTimeout = TimeSpan.FromMinutes(3);
+        endpoint.ConnectTimeout = TimeSpan.FromMinutes(3);
+    }
+
+    // On a machine so slow that the run takes longer, the first tokens come back and are used again: once in each of these.
+    private static int Minutes(ChurnResult result) => 1 + (int)(result.Took.TotalSeconds / 61);
+
+    // Past the first minute some have run out, and not all of their tokens, which come back 2 s later, are used again.
+    private static void AssertShareIsUsed(ChurnResult result) =>
+        Assert.InRange(result.ClientTimeWaits, Minutes(result) == 1 ? Share : 1, Share);
 
     private static void ClientFirst(TcpEndpointOptions endpoint)
     {
@@ -174,7 +186,7 @@ public sealed class OutageTests(OutageTests.LightOnes light) : IClassFixture<Out
         Assert.Empty(result.Failures);
         Assert.Equal(result.Offered, result.Succeeded);
         Assert.InRange(result.MaxClientTimeWaits, 0, Share);
-        Assert.Equal(result.ClientTimeWaits, result.Owed);
+        Assert.InRange(result.ClientTimeWaits, Minutes(result) == 1 ? result.Owed : 0, result.Owed);
         Assert.Equal(0, result.UnderCounts);
         Assert.Equal(0, result.LeftOpen);
         Assert.Empty(result.SysctlChanges);
@@ -198,9 +210,14 @@ public sealed class OutageTests(OutageTests.LightOnes light) : IClassFixture<Out
         Assert.All(result.Failures.Keys, name => Assert.Contains(name, (string[])[nameof(RentTimeoutException), nameof(LocalPortsExhaustedException)]));
         Assert.InRange(result.Failures[type], result.Offered / 2, result.Offered);
         Assert.Equal(result.Offered, result.Succeeded + result.Failures.Values.Sum());
-        Assert.InRange(result.Latest, TimeSpan.Zero, ShortWait + TimeSpan.FromSeconds(5));
+
+        // What the machine owed the load's own timer, it owed those of the waits, too.
+        Assert.InRange(result.Latest, TimeSpan.Zero, ShortWait + TimeSpan.FromSeconds(5) + (3 * result.Lag));
+
+        // A quarter of a core on an idle machine, server and load included; a loop of dials would take a whole one beside that.
+        Assert.InRange(result.Cpu, TimeSpan.Zero, result.Took);
         Assert.InRange(result.MaxClientTimeWaits, 1, Share);
-        Assert.Equal(Share, result.ClientTimeWaits);
+        AssertShareIsUsed(result);
         Assert.Equal(0, result.UnderCounts);
         Assert.Empty(result.SysctlChanges);
     }

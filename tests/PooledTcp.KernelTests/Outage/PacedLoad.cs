@@ -8,10 +8,12 @@ namespace PooledTcp.KernelTests.Outage;
 /// </summary>
 internal static class PacedLoad
 {
-    public static async Task RunAsync(int perSecond, TimeSpan length, Func<Task> request)
+    /// <summary>Returns the longest that its own timer, which asks for a millisecond, was kept waiting.</summary>
+    public static async Task<TimeSpan> RunAsync(int perSecond, TimeSpan length, Func<Task> request)
     {
         int requests = (int)(perSecond * length.TotalSeconds);
         var underWay = new Task[requests];
+        TimeSpan lag = default;
         long start = Stopwatch.GetTimestamp();
         for (int begun = 0; begun < requests;)
         {
@@ -21,9 +23,13 @@ internal static class PacedLoad
                 underWay[begun++] = Task.Run(request);
             }
 
+            long slept = Stopwatch.GetTimestamp();
             await Task.Delay(1);
+            TimeSpan kept = Stopwatch.GetElapsedTime(slept);
+            lag = kept > lag ? kept : lag;
         }
 
         await Task.WhenAll(underWay);
+        return lag;
     }
 }

@@ -14,7 +14,7 @@ public sealed class PortAccountTests
 
     private static readonly NamespaceSettings Settings = NamespaceSettings.SmallRange.With("tcp_tw_reuse", "0");
     private static readonly PortRange Slice = new(40000, 40031);
-    private static readonly TimeSpan Short = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Short = TimeSpan.FromSeconds(5);
 
     public sealed record Filled(int Connections, int DifferentTuples, List<int> PerPool, string Error, string Text, int LeftOpen);
 
@@ -66,8 +66,15 @@ public sealed class PortAccountTests
     {
         endpoint.Address = $"{server.EndPoint}";
         endpoint.MaxConnections = 200;
+        Patient(endpoint);
         endpoint.Ports.SourceAddresses.Add(NamespaceSettings.Server);
         endpoint.Ports.SourceAddresses.Add(NamespaceSettings.Second);
+    }
+
+    private static void Patient(TcpEndpointOptions endpoint)
+    {
+        endpoint.RentTimeout = TimeSpan.FromMinutes(1);
+        endpoint.ConnectTimeout = TimeSpan.FromMinutes(1);
     }
 
     [Fact]
@@ -91,16 +98,13 @@ public sealed class PortAccountTests
     {
         using SmallServer server = SmallServer.Start();
         using Process others = NetworkNamespace.StartBeside(HoldPortsAsync);
-        var patience = Stopwatch.StartNew();
-        while (Sockets.ClientPorts(server.EndPoint.Port) < HeldByOthers && patience.Elapsed < TimeSpan.FromSeconds(30))
-        {
-            await Task.Delay(10);
-        }
+        await KernelView.UntilAsync(() => Sockets.ClientPorts(server.EndPoint.Port) == HeldByOthers, "the others hold their ports");
 
         await using var client = new PooledTcpClient(new PooledTcpOptions().AddEndpoint("server", endpoint =>
         {
             endpoint.Address = $"{server.EndPoint}";
             endpoint.Ports.Range = $"{Slice}";
+            Patient(endpoint);
         }));
         TcpPool pool = client.GetPool("server");
         var leases = new List<TcpLease>();
@@ -116,7 +120,7 @@ public sealed class PortAccountTests
         await others.WaitForExitAsync();
         while (leases.Count < Slice.Count)
         {
-            leases.Add(await pool.RentAsync(TimeSpan.FromSeconds(30)));
+            leases.Add(await pool.RentAsync());
         }
 
         return new Shared(ours, error, text, snapshot.PortsUsed, snapshot.PortBudget, leases.Count);
@@ -161,6 +165,7 @@ public sealed class PortAccountTests
             endpoint.Address = $"{server.EndPoint}";
             endpoint.MaxUses = 1;
             endpoint.Ports.Budget = budget;
+            Patient(endpoint);
         }));
         TcpPool pool = client.GetPool("server");
         for (int i = 0; i < 100; i++)
@@ -168,10 +173,7 @@ public sealed class PortAccountTests
             await Churn.ExchangeAsync(pool);
         }
 
-        while (pool.GetSnapshot().Closing > 0)
-        {
-            await Task.Delay(1);
-        }
+        await KernelView.UntilAsync(() => pool.GetSnapshot().Closing == 0, "every close has ended");
 
         TcpPoolSnapshot snapshot = pool.GetSnapshot();
         return new Budgeted(snapshot.PortBudget, snapshot.TimeWaitOwed, Sockets.ClientTimeWaits(server.EndPoint.Port), snapshot.ClosedByMethod.ToDictionary());

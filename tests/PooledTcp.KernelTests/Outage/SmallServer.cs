@@ -28,9 +28,9 @@ internal sealed class SmallServer : IDisposable
 
     public IPEndPoint EndPoint { get; }
 
-    public static SmallServer Start(int port = 5001)
+    public static SmallServer Start(int port = 5001, string address = NamespaceSettings.Server)
     {
-        var server = new SmallServer(new IPEndPoint(IPAddress.Parse(NamespaceSettings.Server), port));
+        var server = new SmallServer(new IPEndPoint(IPAddress.Parse(address), port));
         _ = server.AcceptAsync();
         return server;
     }

@@ -18,7 +18,7 @@ internal static class Sockets
     /// <summary>What <see cref="Open"/> is once nothing changes any more: the last FINs and RSTs may be on their way still.</summary>
     public static async Task<int> OpenInTheEndAsync(int expected)
     {
-        for (int i = 0; i < 300 && Open() != expected; i++)
+        for (int i = 0; i < 3000 && Open() != expected; i++)
         {
             await Task.Delay(10);
         }

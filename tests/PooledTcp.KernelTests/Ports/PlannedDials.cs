@@ -10,15 +10,19 @@ internal sealed class PlannedDials
 {
     private readonly PortPolicy _policy;
 
-    public PlannedDials(PortPolicy policy, PortAbilities? abilities = null)
+    /// <param name="policy">Of every dial.</param>
+    /// <param name="abilities">Those of this machine, if null.</param>
+    /// <param name="time">The ledger's clock; the machine's own, if null.</param>
+    public PlannedDials(PortPolicy policy, PortAbilities? abilities = null, TimeProvider? time = null)
     {
+        time ??= TimeProvider.System;
         abilities ??= PortAbilities.Detected;
         _policy = policy;
-        var kernel = new KernelPortSettingsReader(TimeProvider.System);
-        Ledger = new PortLedger(TimeProvider.System, kernel.Current.TimeWaitHold);
+        var kernel = new KernelPortSettingsReader(time);
+        Ledger = new PortLedger(time, kernel.Current.TimeWaitHold);
         Planner = new PortPlanner(kernel, Ledger, abilities);
         Taker = new PortCensusTaker(Ledger, kernel, abilities);
-        Watch = new PortWatch(Ledger, Taker, TimeProvider.System);
+        Watch = new PortWatch(Ledger, Taker, time);
     }
 
     public PortLedger Ledger { get; }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.Extensions.Time.Testing;
 using PooledTcp.KernelTests.Harness;
 using PooledTcp.Ports;
 using Xunit;
@@ -191,10 +192,11 @@ public sealed class PortWatchTests
     private static async Task<List<string>> DialFromMissingAndGoodSourceAsync()
     {
         using var peer = Peer.Start();
-        var dials = new PlannedDials(new PortPolicy
-        {
-            SourceAddresses = [IPAddress.Parse("10.1.2.3"), IPAddress.Parse(NamespaceSettings.Second)],
-        });
+
+        // A clock that stands still: the missing address is left alone for a second, however long the dials take.
+        var dials = new PlannedDials(
+            new PortPolicy { SourceAddresses = [IPAddress.Parse("10.1.2.3"), IPAddress.Parse(NamespaceSettings.Second)] },
+            time: new FakeTimeProvider());
         var outcomes = new List<string>();
         for (int i = 0; i < 4; i++)
         {

@@ -15,26 +15,17 @@ public abstract class DovecotServer(string protocol) : ServerProgram
     {
         string configuration = Path.Combine(folder, "dovecot.conf");
         await File.WriteAllTextAsync(configuration, $$"""
+            {{await DialectAsync(folder)}}
             protocols = {{protocol}}
             listen = {{address}}
             base_dir = {{folder}}/run
             state_dir = {{folder}}/state
             log_path = {{folder}}/log
-            mail_location = maildir:{{folder}}/mail
             ssl = no
-            disable_plaintext_auth = no
             default_internal_user = nobody
             default_internal_group = nogroup
             default_login_user = nobody
             mail_max_userip_connections = 0
-            passdb {
-              driver = static
-              args = password=secret
-            }
-            userdb {
-              driver = static
-              args = uid=nobody gid=nogroup home={{folder}}/home
-            }
             service {{protocol}}-login {
               chroot =
               inet_listener {{protocol}} {
@@ -50,6 +41,43 @@ public abstract class DovecotServer(string protocol) : ServerProgram
 
             """);
         return [Find("dovecot")!, "-F", "-c", configuration];
+    }
+
+    // What 2.3 (Debian 12) and 2.4 (Debian 13) spell differently: doc.dovecot.org, "Upgrading Dovecot CE from 2.3 to 2.4". The
+    // version has to come first.
+    private static async Task<string> DialectAsync(string folder)
+    {
+        string version = await ServerProcess.RunAsync(folder, Find("dovecot")!, "--version");
+        return version.StartsWith("2.3.", StringComparison.Ordinal)
+            ? $$"""
+                mail_location = maildir:{{folder}}/mail
+                disable_plaintext_auth = no
+                passdb {
+                  driver = static
+                  args = password=secret
+                }
+                userdb {
+                  driver = static
+                  args = uid=nobody gid=nogroup home={{folder}}/home
+                }
+                """
+            : $$"""
+                dovecot_config_version = 2.4.0
+                dovecot_storage_version = 2.4.0
+                mail_driver = maildir
+                mail_path = {{folder}}/mail
+                auth_allow_cleartext = yes
+                passdb static {
+                  password = secret
+                }
+                userdb static {
+                  fields {
+                    uid = nobody
+                    gid = nogroup
+                    home = {{folder}}/home
+                  }
+                }
+                """;
     }
 }
 

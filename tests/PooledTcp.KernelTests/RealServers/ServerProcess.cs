@@ -35,18 +35,17 @@ internal sealed class ServerProcess : IAsyncDisposable
         _errors = _shell.StandardError.ReadToEndAsync();
     }
 
-    /// <summary>Runs a command that ends, as the same user as the server.</summary>
-    public static async Task RunAsync(string folder, params string[] command)
+    /// <summary>Runs a command that ends, as the same user as the server. Returns what it said.</summary>
+    public static async Task<string> RunAsync(string folder, params string[] command)
     {
         using Process process = Start(folder, [.. AsNobody, .. command]);
         Task<string> output = process.StandardOutput.ReadToEndAsync();
         Task<string> errors = process.StandardError.ReadToEndAsync();
         process.StandardInput.Close();
         await process.WaitForExitAsync();
-        if (process.ExitCode != 0)
-        {
-            throw new InvalidOperationException($"{command[0]} ended with {process.ExitCode}: {await output}{await errors}");
-        }
+        return process.ExitCode == 0
+            ? await output
+            : throw new InvalidOperationException($"{command[0]} ended with {process.ExitCode}: {await output}{await errors}");
     }
 
     /// <summary>

@@ -41,6 +41,9 @@ internal static class Churn
         await using var client = new PooledTcpClient(new PooledTcpOptions().AddEndpoint("peer", endpoint =>
         {
             endpoint.Address = $"{NamespaceSettings.Server}:{ChurnServer.Port}";
+
+            // Ten cold processes on two cores: that one was slow is not what is asked.
+            endpoint.RentTimeout = endpoint.ConnectTimeout = endpoint.Shutdown.GoodbyeTimeout = endpoint.Shutdown.DrainTimeout = TimeSpan.FromMinutes(1);
             configure(endpoint);
         }));
         TcpPool pool = client.GetPool("peer");

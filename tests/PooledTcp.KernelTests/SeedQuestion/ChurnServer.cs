@@ -28,13 +28,8 @@ internal sealed class ChurnServer : IDisposable
     public static ChurnServer Start(string address = NamespaceSettings.Server) => new(address);
 
     /// <summary>Returns when every connection that was accepted has ended.</summary>
-    public async Task FinishAsync()
-    {
-        while (Volatile.Read(ref _ends) + Volatile.Read(ref _resets) < Volatile.Read(ref _opened))
-        {
-            await Task.Delay(5);
-        }
-    }
+    public Task FinishAsync() => KernelView.UntilAsync(
+        () => Volatile.Read(ref _ends) + Volatile.Read(ref _resets) == Volatile.Read(ref _opened), "every connection of the server has ended");
 
     public void Dispose() => _listener.Dispose();
 
@@ -57,28 +52,25 @@ internal sealed class ChurnServer : IDisposable
 
     private async Task ServeAsync(Socket socket)
     {
+        bool reset = false;
         using (socket)
         {
             byte[] request = new byte[4];
             try
             {
-                while (await ReadAsync(socket, request))
+                while (await ReadAsync(socket, request) && !request.AsSpan().SequenceEqual("QUIT"u8))
                 {
-                    if (request.AsSpan().SequenceEqual("QUIT"u8))
-                    {
-                        break;
-                    }
-
                     await socket.SendAsync(request);
                 }
-
-                Interlocked.Increment(ref _ends);
             }
             catch (SocketException)
             {
-                Interlocked.Increment(ref _resets);
+                reset = true;
             }
         }
+
+        // After the socket is closed: who waits for the counts looks at the kernel next.
+        Interlocked.Increment(ref reset ? ref _resets : ref _ends);
     }
 
     /// <summary>False at the end of the stream.</summary>

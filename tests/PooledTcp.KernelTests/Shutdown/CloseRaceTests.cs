@@ -31,8 +31,8 @@ public sealed class CloseRaceTests
     {
         Tally tally = await NetworkNamespace.RunAsync(EscalateAsync, Namespace);
 
-        // Both ends of the race were seen, or nothing was shown.
-        Assert.InRange(tally.TimeWaits, 1, Closes - 1);
+        // Those of which the end is given are a tenth each; the machine decides about the rest.
+        Assert.InRange(tally.TimeWaits, Closes / 10, Closes - (Closes / 10));
         AssertTold(tally);
     }
 
@@ -64,26 +64,38 @@ public sealed class CloseRaceTests
             var kernel = new KernelView(client);
             var close = new PoolClose(new SocketTransport(new ConnectedSocket(client, dialed.Account)), dials.Ledger, dialed.Account!);
             int untilAnswer = random.Next(20_000);
+
+            // On a busy machine one side may win every race, so each wins some without one.
+            bool serverIsFirst = i % 10 == 0;
+            bool serverIsLast = i % 10 == 1;
             using var sawFin = new ManualResetEventSlim();
-            var answer = new Thread(() => Answer(server, sawFin, untilAnswer));
+            using var mayAnswer = new ManualResetEventSlim(!serverIsLast);
+            var answer = new Thread(() => Answer(server, sawFin, mayAnswer, untilAnswer));
             answer.Start();
 
             // Graceful: our FIN goes out here, and the run waits for the server's.
             CloseRun run = close.Start();
-            sawFin.Wait(TimeSpan.FromSeconds(20));
+            sawFin.Wait(TimeSpan.FromSeconds(60));
             Thread.SpinWait(random.Next(4000));
-            run.Escalate();
+            if (serverIsFirst)
+            {
+                await close.WaitAsync();
+            }
+
+            run.TryEscalate();
             closed.Add((kernel, await close.WaitAsync()));
+            mayAnswer.Set();
             answer.Join();
         }
 
         return await CountAsync(closed, dials, peer.EndPoint);
     }
 
-    private static void Answer(Socket server, ManualResetEventSlim sawFin, int untilAnswer)
+    private static void Answer(Socket server, ManualResetEventSlim sawFin, ManualResetEventSlim mayAnswer, int untilAnswer)
     {
         server.Receive(new byte[1]);
         sawFin.Set();
+        mayAnswer.Wait(TimeSpan.FromSeconds(60));
         Thread.SpinWait(untilAnswer);
         server.Dispose();
     }

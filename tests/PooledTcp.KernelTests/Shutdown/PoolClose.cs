@@ -9,9 +9,7 @@ namespace PooledTcp.KernelTests.Shutdown;
 /// <summary>A close as the pool starts it, of a connection without a pool.</summary>
 internal sealed class PoolClose
 {
-    public static readonly TimeSpan DrainTimeout = TimeSpan.FromSeconds(2);
-
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly TaskCompletionSource<CloseOutcome> _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -34,6 +32,11 @@ internal sealed class PoolClose
 
     public CloseReason Reason { get; init; } = CloseReason.IdleTimeout;
 
+    /// <summary>Long enough that a busy machine does not decide who was in time.</summary>
+    public TimeSpan GoodbyeTimeout { get; init; } = TimeSpan.FromSeconds(20);
+
+    public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(20);
+
     /// <summary>None is left, and somebody waits for one: what makes a close Quiet at once.</summary>
     public bool PortIsWanted { get; init; }
 
@@ -50,7 +53,7 @@ internal sealed class PoolClose
             {
                 ClosesFirst = ClosesFirst,
                 Goodbye = Goodbye,
-                GoodbyeTimeout = TimeSpan.FromSeconds(1),
+                GoodbyeTimeout = GoodbyeTimeout,
                 ServerCloseTimeout = TimeSpan.FromSeconds(75),
                 DrainTimeout = DrainTimeout,
                 AllowQuietClose = true,

@@ -12,7 +12,7 @@ namespace PooledTcp.KernelTests.Shutdown;
 public sealed class PortHoldTests
 {
     // When what still stands is looked at for the last time: past every minute, before row 12's 107 s.
-    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(65);
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(70);
 
     /// <param name="Name">Of the method or the row.</param>
     /// <param name="State">What held it.</param>
@@ -37,24 +37,32 @@ public sealed class PortHoldTests
     private static void AssertMinute(string name, TcpStates state, Hold hold)
     {
         Assert.Equal((name, state), (hold.Name, hold.State));
-        Assert.True(hold.Seconds is > 59 and < 63, hold.ToString());
+
+        // From our first look, which on a busy machine is late, as may be the last.
+        Assert.True(hold.Seconds is > 50 and < 70, hold.ToString());
     }
 
     private static async Task<List<Hold>> HoldAllAsync()
     {
-        using var peer = Peer.Start();
+        // A listener each: a TIME_WAIT at the server leaves the client's port free, and the next dial to the same
+        // listener could draw that port and take the very tuple over that is being watched.
+        using var passive = Peer.Start(5001);
+        using var goodbye = Peer.Start(5002);
+        using var graceful = Peer.Start(5003);
+        using var silent = Peer.Start(5004);
+        using var vanished = Peer.Start(5005);
         var dials = new PlannedDials(new PortPolicy());
         Task<Hold>[] holds =
         [
-            await CloseAsync(Condition.PeerClosed, CloseMethod.Passive, TimeWaitAt.Server),
-            await CloseAsync(Condition.Clean, CloseMethod.Goodbye, TimeWaitAt.Server),
-            await CloseAsync(Condition.Clean, CloseMethod.Graceful, TimeWaitAt.Client),
-            CloseBare("row 11: the server never closes", static _ => { }, TcpStates.FinWait2),
-            CloseBare("row 12: the server vanished", CutCable.To, TcpStates.FinWait1),
+            await CloseAsync(passive, Condition.PeerClosed, CloseMethod.Passive, TimeWaitAt.Server),
+            await CloseAsync(goodbye, Condition.Clean, CloseMethod.Goodbye, TimeWaitAt.Server),
+            await CloseAsync(graceful, Condition.Clean, CloseMethod.Graceful, TimeWaitAt.Client),
+            CloseBare(silent, "row 11: the server never closes", static _ => { }, TcpStates.FinWait2),
+            CloseBare(vanished, "row 12: the server vanished", CutCable.To, TcpStates.FinWait1),
         ];
         return [.. await Task.WhenAll(holds)];
 
-        async Task<Task<Hold>> CloseAsync(Condition condition, CloseMethod method, TimeWaitAt side)
+        async Task<Task<Hold>> CloseAsync(Peer peer, Condition condition, CloseMethod method, TimeWaitAt side)
         {
             MatrixRow row = CloseMatrix.For(tls: false).Single(row => row.Condition == condition && row.Method == method);
             MatrixCell cell = await MatrixCell.PrepareAsync(row, new Wiring(SslProtocols.None), dials, peer);
@@ -64,7 +72,7 @@ public sealed class PortHoldTests
                 : WatchAsync($"{method}, at the server", () => cell.Kernel.ServerEnd, TcpStates.TimeWait);
         }
 
-        Task<Hold> CloseBare(string name, Action<Socket> before, TcpStates state)
+        Task<Hold> CloseBare(Peer peer, string name, Action<Socket> before, TcpStates state)
         {
             (Socket client, Socket server) = peer.Connect();
             var kernel = new KernelView(client);

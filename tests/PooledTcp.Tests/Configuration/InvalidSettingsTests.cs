@@ -56,7 +56,6 @@ public class InvalidSettingsTests
         { "Tls:Protocols=Tls11, Tls12", "Tls11, Tls12 is not allowed: Tls12, Tls13 or both; None leaves the choice to the operating system." },
         { "Tls:ClientCertificateKeyPath=/a.key", "is set without ClientCertificatePath." },
         { "Tls:ClientCertificatePassword=secret", "is set without ClientCertificatePath." },
-        { "Shutdown:ClosesFirst=7", "7 is not one of Auto, Server, Client." },
         { "Shutdown:GoodbyeTimeout=00:00:00", "00:00:00 is not in the range 00:00:00.001 to 01:00:00." },
         { "Shutdown:GoodbyeTimeout=01:00:01", "01:00:01 is not in the range 00:00:00.001 to 01:00:00." },
         { "Shutdown:ServerCloseTimeout=00:00:00", "00:00:00 is not in the range 00:00:00.001 to 1.00:00:00." },
@@ -65,6 +64,8 @@ public class InvalidSettingsTests
         { "Shutdown:DrainTimeout=02:00:00", "02:00:00 is not in the range 00:00:00.001 to 01:00:00." },
         { "Shutdown:Goodbye=reddis", "\"reddis\" is not a known farewell. Did you mean redis?" },
         { "Shutdown:Goodbye=QUIT", @"""QUIT"" is not a known farewell. Known are ftp, imap, memcached, mysql, pop3, postgresql, redis, smtp, stomp; write your own as raw: and its bytes, as in raw:QUIT\r\n." },
+        { "Shutdown:Goodbye=redis://u:secret@host", "\"redis://***@host\" is not a known farewell. Known are ftp, imap, memcached, mysql, pop3, postgresql, redis, smtp, stomp; write your own as raw: and its bytes, as in raw:QUIT\\r\\n." },
+        { "Shutdown:Goodbye=raw:\u001b[2J\u0007\\\u001b", "\"raw:\\x1B[2J\\x07\\\\x1B\" has \\\\x1B at position 10: the escapes are \\r \\n \\t \\0 \\\\ and \\xHH." },
         { @"Shutdown:Goodbye=raw:QUIT\q", @"""raw:QUIT\q"" has \q at position 9: the escapes are \r \n \t \0 \\ and \xHH." },
         { "Shutdown:Goodbye=raw:a\r\n\\q", @"""raw:a\r\n\q"" has \q at position 8: the escapes are \r \n \t \0 \\ and \xHH." },
         { "Ports:Range=40000-", "\"40000-\" is not a range of ports: write the lowest and the highest one, as in 40000-40999." },
@@ -107,6 +108,10 @@ public class InvalidSettingsTests
         { "Lifetime=24:00:00", "\"24:00:00\" means 24 days; write 00:01:30 for 90 seconds (hh:mm:ss), or 24.00:00:00 if days are meant." },
         { "Tls:Protocols=Tls14", "\"Tls14\" is not one of None, Tls12, Tls13 or \"Tls12, Tls13\"." },
         { "Shutdown:ClosesFirst=Peer", "\"Peer\" is not one of Auto, Server, Client." },
+        { "Shutdown:ClosesFirst=7", "\"7\" is not one of Auto, Server, Client." },
+        { "Shutdown:ClosesFirst=1", "\"1\" is not one of Auto, Server, Client." },
+        { "Shutdown:ClosesFirst=Auto, Client", "\"Auto, Client\" is not one of Auto, Server, Client." },
+        { "Shutdown:ClosesFirst=", "is empty; one of Auto, Server, Client is expected." },
         { "Shutdown:AllowAbort=1", "\"1\" is not true or false." },
         { "Shutdown:DrainTimeout=Infinite", "\"Infinite\" is not a time (hh:mm:ss)." },
         { "Shutdown=Server", "is a value; a section is expected, with ClosesFirst, Goodbye, GoodbyeTimeout, ServerCloseTimeout, DrainTimeout, AllowQuietClose, AllowAbort." },
@@ -206,6 +211,16 @@ public class InvalidSettingsTests
         Assert.Equal([$"{Cache}:Tls:ApplicationProtocols:1: {expected}"], faults);
     }
 
+    [Fact]
+    public void A_farewell_as_long_as_a_file_does_not_fill_the_message()
+    {
+        var fault = Assert.Single(Bound.Faults("Endpoints:cache:Address=cache:6379", "Endpoints:cache:Shutdown:Goodbye=raw:" + new string('x', 100_000)));
+
+        Assert.Equal(
+            $"{Cache}:Shutdown:Goodbye: \"raw:{new string('x', 96)}...\" is 100,000 bytes long; a farewell has 1,024 at most.",
+            fault);
+    }
+
     [Theory]
     [InlineData("cache:6379", "10.0.0.5", "10.0.0.5", "1: 10.0.0.5 is in the list twice.")]
     [InlineData("cache:6379", "10.0.0.5", "::ffff:10.0.0.5", "1: 10.0.0.5 is in the list twice.")]
@@ -229,9 +244,10 @@ public class InvalidSettingsTests
     }
 
     [Theory]
-    [InlineData("Ports:TimeWaitShare=0", "0 of 64,512 ports is less than one TIME-WAIT")]
+    [InlineData("Ports:TimeWaitShare=0", "0 of 28,232 ports is less than one TIME-WAIT")]
     [InlineData("Ports:Budget=3", "0.25 of 3 ports is less than one TIME-WAIT")]
     [InlineData("Ports:Range=40000-40002", "0.25 of 3 ports is less than one TIME-WAIT")]
+    [InlineData("Ports:Range=60997-61100", "0.25 of 3 ports is less than one TIME-WAIT")]
     public void A_client_that_always_closes_first_needs_room_for_a_time_wait(string line, string expected)
     {
         Assert.Equal(
@@ -307,6 +323,19 @@ public class InvalidSettingsTests
         Assert.Equal(
             [$"{Cache}:Tls:TargetHost: is required: a unix socket has no host name to verify."],
             Bound.Faults("Endpoints:cache:Address=unix:/run/x", "Endpoints:cache:Tls:Enabled=true"));
+    }
+
+    [Fact]
+    public void A_side_from_code_that_has_no_name_is_a_fault()
+    {
+        var options = new PooledTcpOptions().AddEndpoint("cache", static e =>
+        {
+            e.Address = "cache:6379";
+            e.Shutdown.ClosesFirst = (ClosesFirst)7;
+        });
+
+        Assert.False(SettingsFactory.TryCreate(options, out _, out var faults));
+        Assert.Equal([$"{Cache}:Shutdown:ClosesFirst: 7 is not one of Auto, Server, Client."], faults);
     }
 
     [Fact]

@@ -29,7 +29,7 @@ public sealed class PortedDialerTests : IDisposable
         ConnectedSocket socket = await DialAsync([Absent, IPAddress.Loopback]);
         Assert.Equal(IPAddress.Loopback, ((IPEndPoint)socket.LocalEndPoint!).Address);
         Assert.Equal(new PortUse(0, Live: 1, 0, 0, 0), _ports.Ledger.Total());
-        new PortedDialer(_ports).GiveUp(socket);
+        new PortedDialer(_ports).GiveUp(socket, TestSettings.For("127.0.0.1", 1));
         Assert.Equal(0, _ports.Ledger.Total().Live + _ports.Ledger.Total().Closing);
     }
 
@@ -110,7 +110,7 @@ public sealed class PortedDialerTests : IDisposable
             PortedDialer dialer = new(_ports);
             ConnectedSocket adopted = dialer.Adopt(client);
             Assert.Equal(1, _ports.Ledger.Total().Live);
-            dialer.GiveUp(adopted);
+            dialer.GiveUp(adopted, TestSettings.For("127.0.0.1", 1));
             Assert.Equal(0, _ports.Ledger.Total().Live + _ports.Ledger.Total().Closing + _ports.Ledger.Total().Connecting);
         }
     }

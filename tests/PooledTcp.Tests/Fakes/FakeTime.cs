@@ -7,6 +7,7 @@ internal sealed class FakeTime : FakeTimeProvider
 {
     private readonly HashSet<TrackedTimer> _armed = [];
     private long _readings;
+    private int _changes;
 
     public long Readings => Interlocked.Read(ref _readings);
 
@@ -15,6 +16,9 @@ internal sealed class FakeTime : FakeTimeProvider
 
     /// <summary>Runs at every timer that is made.</summary>
     public Action? OnCreateTimer { get; set; }
+
+    /// <summary>How often a timer was armed, disarmed or armed anew.</summary>
+    public int Changes => Volatile.Read(ref _changes);
 
     public int ArmedTimers
     {
@@ -45,6 +49,7 @@ internal sealed class FakeTime : FakeTimeProvider
 
     private void Arm(TrackedTimer timer, bool armed)
     {
+        Interlocked.Increment(ref _changes);
         lock (_armed)
         {
             _ = armed ? _armed.Add(timer) : _armed.Remove(timer);

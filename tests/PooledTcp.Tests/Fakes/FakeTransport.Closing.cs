@@ -33,6 +33,8 @@ internal sealed partial class FakeTransport : IClosingSocket
         set => _leftTimeWait = value;
     }
 
+    public bool IsWritable { get; set; } = true;
+
     /// <summary>The peer does not close until <see cref="PeerCloses"/>.</summary>
     public bool PeerHoldsOn { get; set; }
 
@@ -106,6 +108,10 @@ internal sealed partial class FakeTransport : IClosingSocket
     }
 
     public void LimitUnacknowledged(TimeSpan timeout) => Note("limit");
+
+    public void Locate()
+    {
+    }
 
     public void ForgetAfterFin() => Note("forget");
 

@@ -42,11 +42,16 @@ public sealed class ClosingTests
         await ChurnAsync(pool, 4);
         Assert.Equal(4, pool.Now.Closing);
         FakeTransport[] closing = [.. pool.Connector.Transports];
-        int Escalated() => closing.Count(static t => t.Moves.Contains("limit", StringComparison.Ordinal));
+        Task EscalatedAsync(int count) => PoolHarness.UntilAsync(() =>
+        {
+            // The farewell's answer is left its time.
+            pool.Time.Advance(TimeSpan.FromMilliseconds(1));
+            return closing.Count(static t => t.Moves.Contains("limit", StringComparison.Ordinal)) == count;
+        });
         pool.Connector.Automatic = static _ => new FakeTransport();
 
         Task<TcpLease> first = pool.RentAsync();
-        await PoolHarness.UntilAsync(() => Escalated() == 1);
+        await EscalatedAsync(1);
         for (int pass = 0; pass < 5; pass++)
         {
             // Each is a pass of the planner, which finds the same waiter without a place.
@@ -55,7 +60,7 @@ public sealed class ClosingTests
 
         using CancellationTokenSource leaves = new();
         Task<TcpLease> second = pool.RentAsync(leaves.Token);
-        await PoolHarness.UntilAsync(() => Escalated() == 2);
+        await EscalatedAsync(2);
         await leaves.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => second);
         Task<TcpLease> third = pool.RentAsync();
@@ -182,11 +187,20 @@ public sealed class ClosingTests
     public async Task Accounts_that_fell_out_of_use_do_not_pile_up_without_snapshots()
     {
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 1, maxUses: 1) with { Ports = new PortPolicy { TimeWaitShare = 0 } });
-        pool.Connector.Automatic = _ => WithPort(pool, 7000, usable: 64);
-        await ChurnAsync(pool, 200);
+        int port = 7000;
+        pool.Connector.Automatic = _ => WithPort(pool, port++, usable: 64);
+        for (int i = 0; i < 200; i++)
+        {
+            await ChurnAsync(pool, 1);
+            pool.Time.Advance(PortLedger.FailureHold);
+        }
+
         object accounts = typeof(PooledTcp.Pooling.ConnectionPool)
             .GetField("_accounts", System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Instance)!.GetValue(pool.Core)!;
         Assert.InRange(((HashSet<PortAccount>)accounts).Count, 1, 16);
+
+        // A freed port is remembered for a while; then the ledger, too, has forgotten.
+        pool.Time.Advance(PortLedger.FailureHold);
         Assert.Equal(0, pool.Services.Ports.Ledger.Count);
     }
 

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using PooledTcp.Configuration;
+using PooledTcp.Pooling;
 using PooledTcp.Ports;
 using PooledTcp.Tests.Fakes;
 using Xunit;
@@ -9,7 +10,7 @@ namespace PooledTcp.Tests.Pooling;
 /// <summary>Dials that find no local port: nobody fails before the deadline, and nobody dials in a hot loop.</summary>
 public sealed class PortsExhaustedTests
 {
-    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Hold = PortLedger.FailureHold + ConnectionPool.HoldMargin;
 
     [Fact]
     public async Task One_dial_a_second_finds_out_whether_it_is_over()
@@ -22,7 +23,7 @@ public sealed class PortsExhaustedTests
 
         for (int second = 1; second <= 4; second++)
         {
-            pool.Time.Advance(Second - TimeSpan.FromMilliseconds(1));
+            pool.Time.Advance(Hold - TimeSpan.FromMilliseconds(1));
             await SettleAsync(pool);
             Assert.Equal(first + second - 1, pool.Connector.Dials);
             pool.Time.Advance(TimeSpan.FromMilliseconds(1));
@@ -140,7 +141,7 @@ public sealed class PortsExhaustedTests
         await SettleAsync(pool);
         await leaves.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left);
-        pool.Time.Advance(Second);
+        pool.Time.Advance(Hold);
 
         Task<TcpLease> paused = PausedRent(pool);
         pool.Time.Advance(TimeSpan.FromSeconds(5));
@@ -160,7 +161,7 @@ public sealed class PortsExhaustedTests
         Task<TcpLease> rent = pool.RentAsync();
         await SettleAsync(pool);
         pool.Connector.Automatic = static _ => throw new SocketException((int)SocketError.ConnectionRefused);
-        pool.Time.Advance(Second);
+        pool.Time.Advance(Hold);
         EndpointUnavailableException e = await Assert.ThrowsAsync<EndpointUnavailableException>(() => rent);
         Assert.IsType<SocketException>(e.InnerException);
         pool.Pool.Pause();

@@ -42,7 +42,15 @@ public sealed class StressTests
         {
             lock (dialing)
             {
-                return dialing.Next(10) == 0 ? throw new IOException("dial failed") : new FakeTransport();
+                return dialing.Next(20) switch
+                {
+                    0 or 1 => throw new IOException("dial failed"),
+                    2 => throw new PooledTcp.Ports.NoLocalPortException("64 of 64 taken", null),
+
+                    // Closes take DrainTimeout, unless a waiter hurries them.
+                    < 8 => new FakeTransport { PeerHoldsOn = true, LeftTimeWait = dialing.Next(2) == 0 },
+                    _ => new FakeTransport(),
+                };
             }
         };
         Books books = new();
@@ -72,7 +80,13 @@ public sealed class StressTests
 
         // Dials that were left behind end by themselves, and connects that succeeded after their dial was given up are
         // closed a moment later.
-        await pool.UntilAsync(static now => now is { Connecting: 0, Closing: 0, Used: 0, Waiting: 0 });
+        await PoolHarness.UntilAsync(
+            () =>
+            {
+                pool.Time.Advance(TimeSpan.FromMilliseconds(100));
+                return pool.Now is { Connecting: 0, Closing: 0, Used: 0, Waiting: 0 };
+            },
+            () => pool.Now.ToString());
         await pool.UntilAsync(now => pool.Connector.Live == now.Created - now.Closed);
         pool.AssertCounts(used: 0, connecting: 0, waiting: 0);
         TcpPoolSnapshot now = pool.Now;
@@ -87,9 +101,20 @@ public sealed class StressTests
         // And the pool still serves.
         pool.Connector.Automatic = static _ => new FakeTransport();
         pool.Pool.Resume();
+
+        // The last dial may have found no port.
+        pool.Time.Advance(TimeSpan.FromSeconds(1));
         PoolHarness.Return(await pool.RentAsync());
-        await pool.Core.DrainAsync().WaitAsync(PoolHarness.Hang);
-        await PoolHarness.UntilAsync(() => pool.Connector.Live == 0);
+        Task drained = pool.Core.DrainAsync();
+        await PoolHarness.UntilAsync(() =>
+        {
+            pool.Time.Advance(TimeSpan.FromMilliseconds(100));
+            return drained.IsCompleted && pool.Connector.Live == 0;
+        });
+        TcpPoolSnapshot end = pool.Now;
+        Assert.Equal(end.Created, end.Closed);
+        Assert.Equal(end.Closed, end.ClosedByMethod.Values.Sum());
+        Assert.All(pool.Connector.Transports, static t => Assert.Equal(1, t.Closings));
     }
 
     private static async Task WorkAsync(PoolHarness pool, Books books, Random random)
@@ -139,7 +164,7 @@ public sealed class StressTests
         catch (Exception e) when (e is OperationCanceledException or PooledTcpException)
         {
             Interlocked.Increment(ref books.RentsFailed);
-            if (e is RentTimeoutException)
+            if (e is RentTimeoutException or LocalPortsExhaustedException)
             {
                 Interlocked.Increment(ref books.TimedOut);
             }

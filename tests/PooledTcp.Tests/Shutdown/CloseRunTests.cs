@@ -44,11 +44,11 @@ public sealed class CloseRunTests
     }
 
     [Theory]
-    [InlineData(0, "limit close_notify drain forget close")]
-    [InlineData(1, "limit close_notify drain fin wait close")]
+    [InlineData(0, "close_notify drain forget close")]
+    [InlineData(1, "close_notify drain fin wait close")]
     public async Task On_TLS_close_notify_goes_before_our_fin(int tokens, string moves)
     {
-        // The reason rules out close_notify as a goodbye: bytes are still unacknowledged.
+        // Bytes are still unacknowledged: that rules out close_notify as a goodbye, and DrainTimeout as their limit.
         CloseRig rig = new(tokens);
         Close close = rig.Start(new FakeTransport { IsTls = true, Facts = new() { State = TcpSocketState.Established, HasUnsent = true } });
         await close.EndAsync();
@@ -62,7 +62,7 @@ public sealed class CloseRunTests
         CloseRig rig = new();
         Close close = rig.Start(new FakeTransport { IsTls = true });
         Assert.Equal(new CloseOutcome(CloseMethod.Goodbye, PeerFirst: true, TimeWaitIsOurs: false), await close.EndAsync());
-        Assert.Equal("close_notify wait drain close", close.Transport.Moves);
+        Assert.Equal("close_notify wait limit drain close", close.Transport.Moves);
         rig.AssertSettled();
     }
 
@@ -73,10 +73,10 @@ public sealed class CloseRunTests
         Close close = rig.Start(
             new FakeTransport { IsTls = true, HoldFarewells = true, Facts = new() { State = TcpSocketState.Established, HasUnsent = true } });
         rig.Time.Advance(DrainTimeout - Tick);
-        Assert.Equal("limit close_notify", close.Transport.Moves);
+        Assert.Equal("close_notify", close.Transport.Moves);
         rig.Time.Advance(Tick);
         Assert.Equal(CloseMethod.Quiet, (await close.EndAsync()).Method);
-        Assert.Equal("limit close_notify drain forget close", close.Transport.Moves);
+        Assert.Equal("close_notify drain forget close", close.Transport.Moves);
         rig.AssertSettled();
     }
 
@@ -88,7 +88,7 @@ public sealed class CloseRunTests
         Assert.Equal("farewell wait", close.Transport.Moves);
         close.Transport.PeerCloses();
         Assert.Equal(new CloseOutcome(CloseMethod.Goodbye, PeerFirst: true, TimeWaitIsOurs: false), await close.EndAsync());
-        Assert.Equal("farewell wait drain close", close.Transport.Moves);
+        Assert.Equal("farewell wait limit drain close", close.Transport.Moves);
         rig.AssertSettled();
     }
 
@@ -177,8 +177,8 @@ public sealed class CloseRunTests
     {
         CloseRig rig = new(tokens: 1, places: 1) { Settings = TestSettings.Shutdown with { ClosesFirst = ClosesFirst.Client } };
         await rig.Start(new FakeTransport()).EndAsync();
-        Close close = rig.Start(new FakeTransport());
-        Assert.Equal("", close.Transport.Moves);
+        Close close = rig.Start(new FakeTransport { PeerHoldsOn = true, LeftTimeWait = true });
+        Assert.Equal("wait", close.Transport.Moves);
         Assert.True(rig.Lane.TryEnter());
         rig.Lane.Leave();
 
@@ -191,6 +191,8 @@ public sealed class CloseRunTests
 
         await PoolHarness.UntilAsync(() => close.IsDone || rig.Time.ArmedTimers == 1);
         rig.Time.Advance(TimeSpan.FromMilliseconds(1));
+        await close.ReachesAsync("wait limit drain fin wait");
+        close.Transport.PeerCloses();
         Assert.True((await close.EndAsync()).TimeWaitIsOurs);
         rig.AssertSettled(owed: 1);
     }
@@ -204,7 +206,7 @@ public sealed class CloseRunTests
         Close first = rig.Start(new FakeTransport { PeerHoldsOn = true });
         Close second = rig.Start(new FakeTransport { PeerHoldsOn = true });
         Assert.Equal("limit drain fin wait", first.Transport.Moves);
-        Assert.Equal("", second.Transport.Moves);
+        Assert.Equal("wait", second.Transport.Moves);
         first.Transport.PeerCloses();
         await first.EndAsync();
         for (int i = 0; i < 200 && !second.Transport.Moves.Contains("fin", StringComparison.Ordinal); i++)
@@ -217,8 +219,53 @@ public sealed class CloseRunTests
         Assert.Equal(CloseMethod.Graceful, (await second.EndAsync()).Method);
     }
 
+    [Fact]
+    public async Task Client_first_takes_no_token_for_a_peer_that_closes_while_it_waits_for_one()
+    {
+        CloseRig rig = new(tokens: 1) { Settings = TestSettings.Shutdown with { ClosesFirst = ClosesFirst.Client } };
+        await rig.Start(new FakeTransport()).EndAsync();
+        Close close = rig.Start(new FakeTransport { PeerHoldsOn = true });
+        close.Transport.PeerCloses();
+        Assert.Equal(new CloseOutcome(CloseMethod.Passive, PeerFirst: true, TimeWaitIsOurs: false), await close.EndAsync());
+        Assert.Equal("wait limit drain close", close.Transport.Moves);
+        rig.AssertSettled(owed: 1);
+    }
+
+    [Fact]
+    public async Task With_the_peers_window_full_no_close_notify_is_begun()
+    {
+        // SslStream could not be told to give it up, and a close over a send that is pending is an RST.
+        CloseRig rig = new(tokens: 0);
+        Close close = rig.Start(new FakeTransport { IsTls = true, IsWritable = false });
+        Assert.Equal(CloseMethod.Quiet, (await close.EndAsync()).Method);
+        Assert.Equal("limit drain forget close", close.Transport.Moves);
+        rig.AssertSettled();
+    }
+
+    [Fact]
+    public async Task A_goodbye_out_of_time_whose_answer_crossed_our_fin_owes_the_TIME_WAIT_that_the_kernel_shows_later()
+    {
+        CloseRig rig = new(tokens: 0) { Settings = TestSettings.Shutdown with { Goodbye = CloseRig.Farewell } };
+        Close close = rig.Start(new FakeTransport { PeerHoldsOn = true, LeftTimeWait = true });
+        rig.Time.Advance(GoodbyeTimeout);
+        Assert.Equal(new CloseOutcome(CloseMethod.Quiet, PeerFirst: false, TimeWaitIsOurs: false), await close.EndAsync());
+
+        // Its place is given away already; its port is not.
+        Assert.Equal(1, rig.Use.Closing);
+        rig.AssertSettled(owed: 1);
+    }
+
+    [Fact]
+    public async Task A_peer_that_closed_over_unread_bytes_counts_as_dirty()
+    {
+        CloseRig rig = new();
+        Close close = rig.Start(new FakeTransport { Facts = new() { State = TcpSocketState.CloseWait, HasUnread = true } });
+        Assert.Equal(CloseMethod.Passive, (await close.EndAsync()).Method);
+        Assert.Equal((CloseReason.IdleTimeout, CloseReason.ReturnedDirty), (close.Run.GivenReason, close.Run.Reason));
+    }
+
     [Theory]
-    [InlineData(TcpSocketState.CloseWait, "drain close", "Passive", true)]
+    [InlineData(TcpSocketState.CloseWait, "limit drain close", "Passive", true)]
     [InlineData(TcpSocketState.Close, "close", "Dispose", true)]
     public async Task What_the_peer_ended_just_closes(object state, string moves, string method, bool peerFirst)
     {

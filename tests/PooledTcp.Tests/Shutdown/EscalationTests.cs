@@ -1,4 +1,5 @@
 using PooledTcp.Configuration;
+using PooledTcp.Connections;
 using PooledTcp.Shutdown;
 using PooledTcp.Tests.Connections;
 using PooledTcp.Tests.Fakes;
@@ -35,11 +36,21 @@ public sealed class EscalationTests
     }
 
     [Fact]
-    public async Task During_the_goodbye_it_skips_the_graceful_step_and_its_token_returns()
+    public async Task During_the_goodbye_it_leaves_the_answer_its_time_then_skips_the_graceful_step_and_its_token_returns()
     {
         CloseRig rig = new() { Settings = WithGoodbye };
-        Close close = rig.Start(new FakeTransport { PeerHoldsOn = true });
+        FakeTransport transport = new()
+        {
+            PeerHoldsOn = true,
+            Facts = new() { State = TcpSocketState.Established, RoundTrip = TimeSpan.FromMilliseconds(20) },
+        };
+        Close close = rig.Start(transport);
+        int changes = rig.Time.Changes;
         Assert.True(close.Run.TryEscalate());
+        await PoolHarness.UntilAsync(() => rig.Time.Changes > changes);
+        rig.Time.Advance(TimeSpan.FromMilliseconds(59));
+        Assert.False(close.IsDone);
+        rig.Time.Advance(TimeSpan.FromMilliseconds(1));
         Assert.Equal(CloseMethod.Quiet, (await close.EndAsync()).Method);
         Assert.Equal("farewell wait limit drain forget close", close.Transport.Moves);
         rig.AssertSettled();
@@ -82,27 +93,30 @@ public sealed class EscalationTests
         Assert.True((await close.EndAsync()).TimeWaitIsOurs);
     }
 
-    [Theory]
-    [InlineData(false, "wait limit drain fin wait forget close", "Graceful")]
-    [InlineData(true, "wait abort", "Abort")]
-    public async Task Without_quiet_the_plans_last_resort_comes_at_once(bool allowAbort, string moves, string method)
+    [Fact]
+    public async Task Where_quiet_is_off_what_is_left_is_an_abort_if_that_is_allowed()
     {
-        CloseRig rig = new(tokens: 0) { Settings = ServerFirst with { AllowQuietClose = false, AllowAbort = allowAbort } };
+        CloseRig rig = new(tokens: 0) { Settings = ServerFirst with { AllowQuietClose = false, AllowAbort = true } };
         Close close = rig.Start(new FakeTransport { PeerHoldsOn = true });
         Assert.True(close.Run.TryEscalate());
-        CloseOutcome outcome = await close.EndAsync();
-        Assert.Equal(method, outcome.Method.ToString());
-        Assert.Equal(moves, close.Transport.Moves);
+        Assert.Equal(CloseMethod.Abort, (await close.EndAsync()).Method);
+        Assert.Equal("wait abort", close.Transport.Moves);
         rig.AssertSettled();
     }
 
-    [Fact]
-    public async Task Where_the_platform_lacks_quiet_a_TIME_WAIT_without_a_token_is_owed_all_the_same()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Where_quiet_is_off_or_missing_a_graceful_close_is_not_cut_for_that_would_be_a_quiet_one(bool missing)
     {
-        CloseRig rig = new(tokens: 0) { Settings = ServerFirst };
-        Close close = rig.Start(new FakeTransport { PeerHoldsOn = true, QuietSupported = false, LeftTimeWait = true });
+        CloseRig rig = new(tokens: 0) { Settings = ServerFirst with { AllowQuietClose = missing } };
+        Close close = rig.Start(new FakeTransport { PeerHoldsOn = true, QuietSupported = !missing });
         Assert.True(close.Run.TryEscalate());
-        Assert.True((await close.EndAsync()).TimeWaitIsOurs);
+        await close.ReachesAsync("wait limit drain fin wait");
+        Assert.False(close.IsDone);
+        close.Transport.PeerCloses();
+        Assert.Equal(new CloseOutcome(CloseMethod.Graceful, PeerFirst: false, TimeWaitIsOurs: true), await close.EndAsync());
+        Assert.True(close.Run.ExceededShare);
         rig.AssertSettled(owed: 1);
     }
 

@@ -1,6 +1,6 @@
+using PooledTcp.Ports;
 using PooledTcp.Shutdown;
 using PooledTcp.Tests.Fakes;
-using PooledTcp.Ports;
 using Xunit;
 
 namespace PooledTcp.Tests.Shutdown;
@@ -52,7 +52,7 @@ public sealed class PortTokensTests
         CloseRig rig = new();
         PortTokens none = new(rig.Ledger, account: null, limit: 0, rig.Time);
         Assert.True(none.IsAvailable);
-        ValueTask taken = none.TakeAsync();
+        ValueTask taken = none.TakeAsync(TestContext.Current.CancellationToken);
         Assert.True(taken.IsCompletedSuccessfully);
         await taken;
         none.GiveBack();

@@ -66,6 +66,8 @@ public class ShutdownPolicyTests
         { "no quiet, abort allowed", Clean with { QuietSupported = false, AllowAbort = true }, "Abort" },
         { "no quiet, abort allowed, unread", Clean with { QuietSupported = false, AllowAbort = true, HasUnread = true }, "Graceful" },
         { "no quiet, no abort", Clean with { AllowQuietClose = false }, "Graceful" },
+        { "no quiet, no abort, token: once is enough", Clean with { AllowQuietClose = false, TokenAvailable = true }, "Graceful" },
+        { "no quiet, goodbye, token", Clean with { AllowQuietClose = false, GoodbyeKnown = true, TokenAvailable = true }, "Goodbye then Graceful" },
 
         // a unix socket
         { "unix", Clean with { IsUnix = true, Reason = CloseReason.Faulted, State = ConnectionState.PeerClosed }, "Dispose" },

@@ -1,0 +1,255 @@
+using PooledTcp.Configuration;
+using PooledTcp.Connections;
+using PooledTcp.Shutdown;
+
+namespace PooledTcp.Pooling;
+
+/// <summary>The changes of state that concern the pool as a whole, most of which make many connections leave.</summary>
+internal sealed partial class ConnectionPool
+{
+    /// <summary>True for an ad hoc pool that has taken itself out of use.</summary>
+    public bool IsRetired
+    {
+        get
+        {
+            // Asked by every rent that found nothing warm at a handle, so not under the gate unless it may be true.
+            if ((_detour & Detour.Refusing) == Detour.None)
+            {
+                return false;
+            }
+
+            lock (_gate)
+            {
+                return _state == PoolState.Retired;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Ends the generation: idle connections close now, leased ones at their return (or now, if interrupted), running dials
+    /// are given up and started afresh for whoever waits.
+    /// </summary>
+    public void Clear(CloseReason reason, bool interruptLeases)
+    {
+        Dial[] dials;
+        lock (_gate)
+        {
+            _generationReason = reason;
+            _generation++;
+            Interlocked.MemoryBarrier();
+            dials = [.. _dials];
+        }
+
+        foreach (Dial dial in dials)
+        {
+            dial.Cancel();
+        }
+
+        CloseOutdated(reason, interruptLeases);
+        Launch(Plan());
+    }
+
+    /// <summary>Rents wait (and may time out) until <see cref="TryResume"/>; leases go on. False when the pool is retired.</summary>
+    public bool TryPause()
+    {
+        lock (_gate)
+        {
+            if (_state == PoolState.Retired)
+            {
+                return false;
+            }
+
+            _paused = _state == PoolState.Open;
+            RefreshDetour();
+            return true;
+        }
+    }
+
+    public bool TryResume()
+    {
+        lock (_gate)
+        {
+            if (_state == PoolState.Retired)
+            {
+                return false;
+            }
+
+            _paused = false;
+            RefreshDetour();
+        }
+
+        ServeFromIdle();
+        Launch(Plan());
+        Services.Maintenance.Request(this);
+        return true;
+    }
+
+    /// <summary>
+    /// New settings. Limits hold from now on; a changed address, socket or TLS setting starts a new generation.
+    /// </summary>
+    public void Apply(PoolSettings settings)
+    {
+        bool shared;
+        List<WarmUp>? tooLarge;
+        lock (_gate)
+        {
+            shared = settings.SharesConnectionsWith(_settings);
+            _settings = settings;
+            tooLarge = TakeWarmUps(above: settings.MaxConnections);
+            MarkAllForTheClock();
+            RefreshDetour();
+        }
+
+        tooLarge?.ForEach(w => w.Done.TrySetException(new InvalidOperationException(
+            $"MaxConnections of pool '{Name}' was lowered to {settings.MaxConnections}, below the {w.Count} connections to warm up.")));
+
+        if (!shared)
+        {
+            Clear(CloseReason.OptionsChanged, interruptLeases: false);
+        }
+
+        // A lowered limit closes idle ones now, a raised one dials for waiters; the sweep sets its pace and marks anew.
+        _sweepNow = true;
+        ServeFromIdle();
+        Launch(Plan());
+        Services.Maintenance.Request(this);
+    }
+
+    /// <summary>
+    /// Refuses new rents, closes what is idle, and completes when the last connection is gone. Who waits already is still
+    /// served: that work was accepted.
+    /// </summary>
+    public Task DrainAsync()
+    {
+        Dial[] unwanted = [];
+        Dial? dials = null;
+        List<WarmUp>? warm = null;
+        Task drained;
+        lock (_gate)
+        {
+            _drained ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            drained = _drained.Task;
+            if (_state == PoolState.Open)
+            {
+                _state = PoolState.Draining;
+                _paused = false;
+                unwanted = [.. _orphans];
+                _orphans.Clear();
+                HurryClosings();
+
+                // Nobody needs warm connections any more, and the planner would go on dialing for them: each one would
+                // close at once as surplus, and the drain would never end.
+                warm = TakeWarmUps();
+                RefreshDetour();
+                dials = PlanDials();
+            }
+
+            CompleteDrainIfEmpty();
+        }
+
+        warm?.ForEach(w => w.Done.TrySetException(ClosedError()));
+        foreach (Dial dial in unwanted)
+        {
+            dial.Cancel();
+        }
+
+        ServeFromIdle();
+        Launch(dials);
+        return drained;
+    }
+
+    /// <summary>Closes everything: waiters fail, dials are given up, idle connections close, leases lose their sockets.</summary>
+    public void Close()
+    {
+        List<Waiter> waiters;
+        List<WarmUp>? warm;
+        Dial[] dials;
+        lock (_gate)
+        {
+            if (_state is PoolState.Closed or PoolState.Retired)
+            {
+                return;
+            }
+
+            _state = PoolState.Closed;
+            _paused = false;
+            _generationReason = CloseReason.PoolShutdown;
+            _generation++;
+            waiters = DequeueAll();
+            warm = TakeWarmUps();
+            dials = [.. _dials];
+            RefreshDetour();
+            HurryClosings();
+            _deadlineTimer?.Dispose();
+            _portsTimer?.Dispose();
+            CompleteDrainIfEmpty();
+        }
+
+        foreach (Waiter waiter in waiters)
+        {
+            waiter.Fail(ClosedError());
+        }
+
+        warm?.ForEach(w => w.Done.TrySetException(ClosedError()));
+        foreach (Dial dial in dials)
+        {
+            dial.Cancel();
+        }
+
+        CloseOutdated(CloseReason.PoolShutdown, interruptLeases: true);
+        HookCancellation.Queue(_closed);
+    }
+
+    /// <summary>Takes an ad hoc pool out of use if it is empty. From then on it lends nothing; its handles ask for another.</summary>
+    private bool TryRetire()
+    {
+        lock (_gate)
+        {
+            if (_state != PoolState.Open || _paused || _waiters.Count > 0 || Live > 0 || _warmUps.Count > 0)
+            {
+                return false;
+            }
+
+            _state = PoolState.Retired;
+            RefreshDetour();
+            _deadlineTimer?.Dispose();
+            return true;
+        }
+    }
+
+    private void CloseOutdated(CloseReason reason, bool interruptLeases)
+    {
+        List<TcpConnection> evicted = [];
+        List<TcpConnection> leased = [];
+        lock (_gate)
+        {
+            foreach (TcpConnection? connection in _table.Items)
+            {
+                if (connection is null || connection.Generation == _generation)
+                {
+                    continue;
+                }
+
+                if (connection.TryEvict())
+                {
+                    evicted.Add(connection);
+                }
+                else if (interruptLeases && !connection.IsClosed)
+                {
+                    // Leased, or in the hands of a rent that has not looked at the generation yet: it fails its check.
+                    leased.Add(connection);
+                }
+            }
+        }
+
+        foreach (TcpConnection connection in leased)
+        {
+            connection.Interrupt(reason);
+        }
+
+        foreach (TcpConnection connection in evicted)
+        {
+            Remove(connection, reason);
+        }
+    }
+}
