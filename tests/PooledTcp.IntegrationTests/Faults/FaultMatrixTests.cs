@@ -58,9 +58,11 @@ public sealed class FaultMatrixTests(GarnetEmbedded plain, GarnetTls tls, ITestO
 
         await callers;
         string during = load.ToString();
-        await KernelSockets.MatchAsync(pool, proxy.Port, others: proxy.Fillers);
+        await KernelSockets.MatchAsync(pool, proxy.Port, others: proxy.Fillers, orFewer: true);
         proxy.Heal();
         TimeSpan served = await load.UntilServedAsync(Token);
+        await KernelSockets.MatchAsync(pool, proxy.Port, orFewer: true);
+        pool.Clear();
         await KernelSockets.MatchAsync(pool, proxy.Port);
 
         DeadlineAudit.Lateness lateness = audit.Judge();

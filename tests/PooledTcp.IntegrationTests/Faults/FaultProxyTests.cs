@@ -108,6 +108,18 @@ public sealed class FaultProxyTests : IAsyncLifetime
         Assert.Empty(await ReceiveAsync(client));
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task A_cut_at_the_accept_is_a_FIN_too()
+    {
+        _proxy.Inject(Fault.Cut, FaultScope.Later);
+        using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await client.ConnectAsync(IPAddress.Loopback, _proxy.Port, Token);
+
+        Assert.Empty(await ReceiveAsync(client));
+        await Task.Delay(Quiet, Token);
+        Assert.False(client.Poll(0, SelectMode.SelectError)); // no RST after it
+    }
+
     [Theory(Timeout = Limit)]
     [InlineData(Fault.Reset)]
     [InlineData(Fault.Refuse)]

@@ -47,10 +47,14 @@ internal sealed class FaultChannel : IDisposable
             await _server.ConnectAsync(server, _end.Token);
             await Task.WhenAll(EndOnErrorAsync(PumpRequestsAsync()), EndOnErrorAsync(PumpRepliesAsync()));
         }
-        catch (Exception e) when (IsEnd(e))
+        catch (SocketException)
         {
             // The server refuses: so do we.
             AbortQuietly();
+        }
+        catch (Exception e) when (IsEnd(e))
+        {
+            // A fault that came with the accept has said already how this ends.
         }
         finally
         {
