@@ -71,5 +71,9 @@ internal sealed class NullTransport : Transport, IConnector, IClosingSocket
     {
     }
 
-    public ValueTask<Transport> ConnectAsync(PoolSettings settings, CancellationToken cancellationToken) => new(new NullTransport());
+    public ValueTask<Transport> ConnectAsync(PoolSettings settings, DialRace race, CancellationToken cancellationToken)
+    {
+        race.Won(0);
+        return new ValueTask<Transport>(new NullTransport());
+    }
 }

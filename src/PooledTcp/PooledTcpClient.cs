@@ -47,19 +47,21 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
         IReadOnlyDictionary<string, EndpointHooks> hooks,
         ILoggerFactory? loggerFactory,
         TimeProvider? timeProvider,
-        Func<string, EndpointHooks, IConnector>? connectors = null)
+        Func<string, EndpointHooks, IConnector>? connectors = null,
+        Func<string, CancellationToken, Task<IPAddress[]>>? resolve = null)
     {
         _settings = settings;
         _hooks = hooks;
         ILogger logger = new SafeLogger((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger("PooledTcp"));
         PoolClock clock = new(timeProvider ?? TimeProvider.System);
         LocalPorts ports = new(clock.Time);
-        _connectors = connectors ?? ((name, hooks) => new SocketConnector(name, hooks.Connect, ports));
+        _connectors = connectors ?? ((name, hooks) => new SocketConnector(name, hooks.Connect, ports, clock.Time));
         _services = new PoolServices
         {
             Clock = clock,
             Logger = logger,
             Ports = ports,
+            Resolve = resolve ?? Dns.GetHostAddressesAsync,
             Lane = new ClosingLane(settings.MaxClosing),
             Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(logger, e)),
         };

@@ -130,6 +130,9 @@ public readonly struct TcpLease : IAsyncDisposable, IDisposable, IEquatable<TcpL
     /// <exception cref="ObjectDisposedException">The lease has ended.</exception>
     public bool SafeToRetry(bool idempotent) => Connection.SafeToRetry(_version, idempotent);
 
+    /// <summary>Whether the connection failed under this lease and the exchange may be sent again; false when it has ended.</summary>
+    internal bool FailedSafely(bool idempotent) => _connection is { } connection && connection.FailedSafely(_version, idempotent);
+
     /// <summary>Ends the lease: back to the pool if it was completed and is clean, closed otherwise. Never throws; a second call does nothing.</summary>
     public void Dispose() => _connection?.Return(_version);
 

@@ -7,7 +7,7 @@ namespace PooledTcp;
 /// The pool of one endpoint, as its callers see it: a handle that stays valid as long as its client, and that nobody
 /// disposes. Get it from <see cref="PooledTcpClient.GetPool(string)"/>, or inject it by key. Thread-safe.
 /// </summary>
-public sealed class TcpPool
+public sealed partial class TcpPool
 {
     private readonly Func<ConnectionPool> _renew;
     private volatile ConnectionPool _pool;
@@ -68,62 +68,6 @@ public sealed class TcpPool
     /// <param name="lease">The lease; <c>default</c> when there was none.</param>
     /// <returns>True when <paramref name="lease"/> holds a connection.</returns>
     public bool TryRent(out TcpLease lease) => _pool.TryRent(out lease) || (_pool.IsRetired && Current.TryRent(out lease));
-
-    /// <summary>
-    /// Rents, runs <paramref name="exchange"/>, and returns the connection: completed when the delegate returns, discarded
-    /// when it throws.
-    /// </summary>
-    /// <typeparam name="TState">What the delegate needs, so that it can be static.</typeparam>
-    /// <typeparam name="TResult">What it produces.</typeparam>
-    /// <param name="exchange">
-    /// One whole exchange: it returns after the last reply byte was read. It must not keep or dispose the lease.
-    /// </param>
-    /// <param name="state">Passed to <paramref name="exchange"/>.</param>
-    /// <param name="cancellationToken">Covers the rent, and is passed to <paramref name="exchange"/>.</param>
-    public async ValueTask<TResult> ExecuteAsync<TState, TResult>(
-        Func<TcpLease, TState, CancellationToken, ValueTask<TResult>> exchange, TState state, CancellationToken cancellationToken = default)
-    {
-        ArgumentNullException.ThrowIfNull(exchange);
-        TcpLease lease = await RentAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            TResult result = await exchange(lease, state, cancellationToken).ConfigureAwait(false);
-            lease.Complete();
-            return result;
-        }
-        catch
-        {
-            // Also when the delegate called Complete() itself before it threw.
-            lease.Discard();
-            throw;
-        }
-        finally
-        {
-            lease.Dispose();
-        }
-    }
-
-    /// <inheritdoc cref="ExecuteAsync{TState, TResult}"/>
-    public async ValueTask ExecuteAsync<TState>(
-        Func<TcpLease, TState, CancellationToken, ValueTask> exchange, TState state, CancellationToken cancellationToken = default)
-    {
-        ArgumentNullException.ThrowIfNull(exchange);
-        TcpLease lease = await RentAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            await exchange(lease, state, cancellationToken).ConfigureAwait(false);
-            lease.Complete();
-        }
-        catch
-        {
-            lease.Discard();
-            throw;
-        }
-        finally
-        {
-            lease.Dispose();
-        }
-    }
 
     /// <summary>
     /// Opens connections, MaxConnecting at a time, until <paramref name="count"/> are open (idle or used), so that the first

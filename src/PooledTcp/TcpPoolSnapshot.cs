@@ -70,6 +70,21 @@ public sealed record TcpPoolSnapshot
     /// <summary>Rents that ended at their deadline: in <see cref="RentTimeoutException"/>, or in <see cref="LocalPortsExhaustedException"/>.</summary>
     public required long RentTimeouts { get; init; }
 
+    /// <summary>Exchanges that <see cref="TcpPool.ExecuteAsync{TState, TResult}(Func{TcpLease, TState, CancellationToken, ValueTask{TResult}}, TState, ExchangeOptions, CancellationToken)"/> ran a second time, on a new connection.</summary>
+    public required long Retries { get; init; }
+
     /// <summary>Why the last failed dial failed; null when none did.</summary>
     public required Exception? LastConnectError { get; init; }
+
+    /// <summary>How long ago that was; null when no dial failed.</summary>
+    public required TimeSpan? LastConnectErrorAge { get; init; }
+
+    /// <summary>
+    /// Whether the endpoint is dialed: open only when the breaker of every address is. While it is open a rent that finds no
+    /// idle connection fails at once.
+    /// </summary>
+    public required BreakerState BreakerState { get; init; }
+
+    /// <summary>Its addresses, in the resolver's order; one for a literal, a unix socket or a connect callback.</summary>
+    public required IReadOnlyList<TcpAddressSnapshot> Addresses { get; init; }
 }

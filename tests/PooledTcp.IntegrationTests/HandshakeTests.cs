@@ -56,6 +56,7 @@ public sealed class HandshakeTests(GarnetWithPassword server) : IClassFixture<Ga
         {
             endpoint.MaxConnections = 4;
             endpoint.Handshake = auth;
+            endpoint.Health.FailuresToOpen = 100; // so that each has a dial of its own
         });
         TcpPool pool = client.GetPool("server");
 

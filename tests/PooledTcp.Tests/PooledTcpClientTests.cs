@@ -367,8 +367,12 @@ public sealed class PooledTcpClientTests
 
         Task end = drain ? client.Client.DrainAsync(TimeSpan.Zero).AsTask() : client.Client.DisposeAsync().AsTask();
         Assert.False(end.IsCompleted);
-        await client.StepUntilAsync(() => end.IsCompleted);
-        await end;
+
+        // GoodbyeTimeout, then DrainTimeout, each once its wait has begun: time that ran on before would be the end's own, which is 5 s.
+        client.Time.Advance(TimeSpan.FromSeconds(1));
+        await PoolHarness.UntilAsync(() => transport.Moves.EndsWith("fin wait", StringComparison.Ordinal));
+        client.Time.Advance(TimeSpan.FromSeconds(2));
+        await end.WaitAsync(PoolHarness.Hang, TestContext.Current.CancellationToken);
         Assert.True(transport.IsClosed);
         await client.DisposeAsync();
     }
@@ -454,7 +458,8 @@ public sealed class PooledTcpClientTests
                 _connectors.Enqueue(connector);
                 OnConnector?.Invoke();
                 return connector;
-            });
+            },
+            static (_, _) => Task.FromResult<IPAddress[]>([IPAddress.Parse("10.0.0.9")]));
         }
 
         public FakeTime Time { get; } = new();

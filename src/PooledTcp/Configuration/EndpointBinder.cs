@@ -17,6 +17,7 @@ internal static class EndpointBinder
         [nameof(TcpEndpointOptions.MaxWaiters)] = static (o, r) => o.MaxWaiters = r.Whole(o.MaxWaiters),
         [nameof(TcpEndpointOptions.RentTimeout)] = static (o, r) => o.RentTimeout = r.TimeOrInfinite(o.RentTimeout),
         [nameof(TcpEndpointOptions.ConnectTimeout)] = static (o, r) => o.ConnectTimeout = r.Time(o.ConnectTimeout),
+        [nameof(TcpEndpointOptions.DnsRefreshInterval)] = static (o, r) => o.DnsRefreshInterval = r.TimeOrInfinite(o.DnsRefreshInterval),
         [nameof(TcpEndpointOptions.IdleTimeout)] = static (o, r) => o.IdleTimeout = r.TimeOrInfinite(o.IdleTimeout),
         [nameof(TcpEndpointOptions.Lifetime)] = static (o, r) => o.Lifetime = r.TimeOrInfinite(o.Lifetime),
         [nameof(TcpEndpointOptions.LifetimeJitter)] = static (o, r) => o.LifetimeJitter = r.Fraction(o.LifetimeJitter),
@@ -26,6 +27,7 @@ internal static class EndpointBinder
         [nameof(TcpEndpointOptions.UserTimeout)] = static (o, r) => o.UserTimeout = r.Time(o.UserTimeout),
         [nameof(TcpEndpointOptions.KeepAlive)] = static (o, r) => Bind(r.Section, o.KeepAlive, KeepAlive!, r.Faults, r.Keys),
         [nameof(TcpEndpointOptions.Tls)] = static (o, r) => Bind(r.Section, o.Tls, Tls!, r.Faults, r.Keys),
+        [nameof(TcpEndpointOptions.Health)] = static (o, r) => Bind(r.Section, o.Health, Health!, r.Faults, r.Keys),
         [nameof(TcpEndpointOptions.Shutdown)] = static (o, r) => Bind(r.Section, o.Shutdown, Shutdown!, r.Faults, r.Keys),
         [nameof(TcpEndpointOptions.Ports)] = static (o, r) => Bind(r.Section, o.Ports, Ports!, r.Faults, r.Keys),
     };
@@ -47,6 +49,12 @@ internal static class EndpointBinder
         [nameof(TcpTlsOptions.ClientCertificatePath)] = static (o, r) => o.ClientCertificatePath = r.Text(),
         [nameof(TcpTlsOptions.ClientCertificateKeyPath)] = static (o, r) => o.ClientCertificateKeyPath = r.Text(),
         [nameof(TcpTlsOptions.ClientCertificatePassword)] = static (o, r) => o.ClientCertificatePassword = r.Text(),
+    };
+
+    private static readonly Setters<TcpHealthOptions> Health = new()
+    {
+        [nameof(TcpHealthOptions.FailuresToOpen)] = static (o, r) => o.FailuresToOpen = r.Whole(o.FailuresToOpen),
+        [nameof(TcpHealthOptions.MaxBackoff)] = static (o, r) => o.MaxBackoff = r.Time(o.MaxBackoff),
     };
 
     private static readonly Setters<TcpShutdownOptions> Shutdown = new()
@@ -74,6 +82,7 @@ internal static class EndpointBinder
         {
             nameof(TcpEndpointOptions.KeepAlive) => Below(key, KeepAlive.Keys),
             nameof(TcpEndpointOptions.Tls) => Below(key, Tls.Keys),
+            nameof(TcpEndpointOptions.Health) => Below(key, Health.Keys),
             nameof(TcpEndpointOptions.Shutdown) => Below(key, Shutdown.Keys),
             nameof(TcpEndpointOptions.Ports) => Below(key, Ports.Keys),
             _ => [key],
@@ -107,6 +116,7 @@ internal static class EndpointBinder
     private static bool IsSection(string key) =>
         key.Equals(nameof(TcpEndpointOptions.KeepAlive), StringComparison.OrdinalIgnoreCase)
         || key.Equals(nameof(TcpEndpointOptions.Tls), StringComparison.OrdinalIgnoreCase)
+        || key.Equals(nameof(TcpEndpointOptions.Health), StringComparison.OrdinalIgnoreCase)
         || key.Equals(nameof(TcpEndpointOptions.Shutdown), StringComparison.OrdinalIgnoreCase)
         || key.Equals(nameof(TcpEndpointOptions.Ports), StringComparison.OrdinalIgnoreCase);
 

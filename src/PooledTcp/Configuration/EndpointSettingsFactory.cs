@@ -46,6 +46,7 @@ internal static class EndpointSettingsFactory
             MaxWaiters = options.MaxWaiters,
             RentTimeout = options.RentTimeout,
             ConnectTimeout = options.ConnectTimeout,
+            DnsRefreshInterval = options.DnsRefreshInterval,
             IdleTimeout = options.IdleTimeout,
             Lifetime = options.Lifetime,
             LifetimeJitter = options.LifetimeJitter,
@@ -54,6 +55,7 @@ internal static class EndpointSettingsFactory
             Socket = new SocketSettings(
                 options.NoDelay, options.KeepAlive.Time, options.KeepAlive.Interval, options.KeepAlive.Count, options.UserTimeout),
             Tls = TlsSettingsFactory.Create(options.Tls, known, faults),
+            Health = HealthSettingsFactory.Create(options.Health, faults),
             Shutdown = ShutdownSettingsFactory.Create(options.Shutdown, faults),
             Ports = PortPolicyFactory.Create(options.Ports, known, options.Shutdown.ClosesFirst, kernel, faults),
         };
@@ -115,6 +117,7 @@ internal static class EndpointSettingsFactory
             nameof(options.RentTimeout), options.RentTimeout, Millisecond, Hour,
             "TryRent takes a connection without waiting.", infinite: true);
         faults.Range(nameof(options.ConnectTimeout), options.ConnectTimeout, Millisecond, Hour);
+        faults.Range(nameof(options.DnsRefreshInterval), options.DnsRefreshInterval, Second, Day, infinite: true);
         faults.Range(nameof(options.IdleTimeout), options.IdleTimeout, ShortestLife, Day, infinite: true);
         faults.Range(nameof(options.Lifetime), options.Lifetime, ShortestLife, Month, infinite: true);
 

@@ -24,6 +24,9 @@ internal sealed record PoolSettings
     public required TimeSpan ConnectTimeout { get; init; }
 
     /// <summary>May be <see cref="Timeout.InfiniteTimeSpan"/>.</summary>
+    public required TimeSpan DnsRefreshInterval { get; init; }
+
+    /// <summary>May be <see cref="Timeout.InfiniteTimeSpan"/>.</summary>
     public required TimeSpan IdleTimeout { get; init; }
 
     /// <summary>May be <see cref="Timeout.InfiniteTimeSpan"/>.</summary>
@@ -41,6 +44,8 @@ internal sealed record PoolSettings
 
     /// <summary>Null when TLS is off.</summary>
     public required TlsSettings? Tls { get; init; }
+
+    public required HealthSettings Health { get; init; }
 
     public required ShutdownSettings Shutdown { get; init; }
 

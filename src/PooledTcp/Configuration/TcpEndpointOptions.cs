@@ -16,6 +16,7 @@ public sealed class TcpEndpointOptions
     {
         KeepAlive = new();
         Tls = new();
+        Health = new();
         Shutdown = new();
         Ports = new();
     }
@@ -29,6 +30,7 @@ public sealed class TcpEndpointOptions
         MaxWaiters = other.MaxWaiters;
         RentTimeout = other.RentTimeout;
         ConnectTimeout = other.ConnectTimeout;
+        DnsRefreshInterval = other.DnsRefreshInterval;
         IdleTimeout = other.IdleTimeout;
         Lifetime = other.Lifetime;
         LifetimeJitter = other.LifetimeJitter;
@@ -38,6 +40,7 @@ public sealed class TcpEndpointOptions
         UserTimeout = other.UserTimeout;
         KeepAlive = other.KeepAlive.Clone();
         Tls = other.Tls.Clone();
+        Health = other.Health.Clone();
         Shutdown = other.Shutdown.Clone();
         Ports = other.Ports.Clone();
         Handshake = other.Handshake;
@@ -80,6 +83,18 @@ public sealed class TcpEndpointOptions
     /// <summary>One budget for a dial: name resolution, connect, TLS and handshake hook together.</summary>
     /// <value>1 ms to 1 h. Default: 3 s, so that a second dial still fits into <see cref="RentTimeout"/>.</value>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>
+    /// How long the addresses of a host name are used before the name is looked up again, in the background. A connection to
+    /// an address that is gone from the answer is closed when it is idle, or when it comes back. A failed dial brings the next
+    /// lookup forward; a failed lookup changes nothing. Not for IP literals, unix sockets and connect callbacks.
+    /// </summary>
+    /// <value>
+    /// 1 s to 1 day, or <see cref="Timeout.InfiniteTimeSpan"/> for lookups after failed dials only. Default: 30 s, as in the
+    /// JDK: .NET does not tell a record's own time to live, failover records live 5 to 60 s, and Npgsql, which looks up at
+    /// every connect, pays for a lookup each time.
+    /// </value>
+    public TimeSpan DnsRefreshInterval { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>How long a connection may stay idle before it is closed.</summary>
     /// <value>
@@ -124,6 +139,9 @@ public sealed class TcpEndpointOptions
 
     /// <summary>TLS, off by default.</summary>
     public TcpTlsOptions Tls { get; }
+
+    /// <summary>What is done about an endpoint that cannot be reached.</summary>
+    public TcpHealthOptions Health { get; }
 
     /// <summary>How connections are closed.</summary>
     public TcpShutdownOptions Shutdown { get; }

@@ -6,8 +6,8 @@ namespace PooledTcp.Connections;
 internal interface IConnector
 {
     /// <summary>
-    /// Dials <see cref="PoolSettings.Address"/>. On failure or cancellation nothing is left open.
-    /// The token carries the whole ConnectTimeout budget.
+    /// Dials the targets of <paramref name="race"/> and notes there what comes of each. On failure or cancellation nothing is
+    /// left open. The token carries the whole ConnectTimeout budget.
     /// </summary>
-    ValueTask<Transport> ConnectAsync(PoolSettings settings, CancellationToken cancellationToken);
+    ValueTask<Transport> ConnectAsync(PoolSettings settings, DialRace race, CancellationToken cancellationToken);
 }

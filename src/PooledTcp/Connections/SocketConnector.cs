@@ -6,38 +6,38 @@ using PooledTcp.Ports;
 namespace PooledTcp.Connections;
 
 /// <summary>
-/// Dials: name resolution, connect, socket options, TLS. Errors come out as the system reports them (SocketException,
+/// Dials: connect, socket options, TLS. Errors come out as the system reports them (SocketException,
 /// AuthenticationException, IOException, OperationCanceledException); the pool says what they mean to a caller.
 /// </summary>
 internal sealed class SocketConnector : IConnector
 {
     private readonly string _endpointName;
     private readonly PortedDialer _dialer;
+    private readonly AddressRacer _racer;
     private readonly Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>? _connectCallback;
-    private readonly Func<string, CancellationToken, Task<IPAddress[]>> _resolve;
 
     /// <param name="endpointName">What a connect callback is told.</param>
-    /// <param name="connectCallback">Replaces resolution and connect.</param>
+    /// <param name="connectCallback">Replaces the connect.</param>
     /// <param name="ports">Where local ports are accounted for.</param>
-    /// <param name="resolve">The addresses of a name; the system's resolver when null.</param>
+    /// <param name="time">The clock of the delay between two addresses; the system's when null.</param>
     public SocketConnector(
         string endpointName,
         Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>? connectCallback,
         LocalPorts ports,
-        Func<string, CancellationToken, Task<IPAddress[]>>? resolve = null)
+        TimeProvider? time = null)
     {
         _dialer = new PortedDialer(ports);
+        _racer = new AddressRacer(_dialer, time ?? TimeProvider.System);
         _endpointName = endpointName;
         _connectCallback = connectCallback;
-        _resolve = resolve ?? Dns.GetHostAddressesAsync;
     }
 
-    public async ValueTask<Transport> ConnectAsync(PoolSettings settings, CancellationToken cancellationToken)
+    public async ValueTask<Transport> ConnectAsync(PoolSettings settings, DialRace race, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        ConnectedSocket socket = _connectCallback is null
-            ? await DialAsync(settings, cancellationToken).ConfigureAwait(false)
-            : await AdoptAsync(_connectCallback, settings.Address, cancellationToken).ConfigureAwait(false);
+        ConnectedSocket socket = _connectCallback is null && race.Targets[0].EndPoint is IPEndPoint
+            ? await _racer.ConnectAsync(settings, race, cancellationToken).ConfigureAwait(false)
+            : await ConnectOnlyAsync(settings, race, cancellationToken).ConfigureAwait(false);
         try
         {
             socket.Tune(settings.Socket);
@@ -52,45 +52,15 @@ internal sealed class SocketConnector : IConnector
         }
     }
 
-    private async ValueTask<ConnectedSocket> DialAsync(PoolSettings settings, CancellationToken cancellationToken)
+    /// <summary>The one target there is: the callback's, or a unix socket.</summary>
+    private async ValueTask<ConnectedSocket> ConnectOnlyAsync(PoolSettings settings, DialRace race, CancellationToken cancellationToken)
     {
-        switch (settings.Address.ToEndPoint())
-        {
-            case IPEndPoint literal:
-                // In its own family: a dual-mode socket would be counted in the IPv6 tables (tcp-facts section 3).
-                return await _dialer.ConnectAsync(settings.Ports, literal, cancellationToken).ConfigureAwait(false);
-
-            case DnsEndPoint name:
-                return await DialByNameAsync(settings, name, cancellationToken).ConfigureAwait(false);
-
-            case var unix:
-                return await DialUnixAsync(unix, cancellationToken).ConfigureAwait(false);
-        }
-    }
-
-    private async ValueTask<ConnectedSocket> DialByNameAsync(PoolSettings settings, DnsEndPoint name, CancellationToken cancellationToken)
-    {
-        IPAddress[] candidates = await _resolve(name.Host, cancellationToken).ConfigureAwait(false);
-        Exception lastError = new SocketException((int)SocketError.HostNotFound);
-        NoLocalPortException? noPort = null;
-        foreach (IPAddress candidate in candidates)
-        {
-            try
-            {
-                return await _dialer.ConnectAsync(settings.Ports, new IPEndPoint(candidate, name.Port), cancellationToken).ConfigureAwait(false);
-            }
-            catch (NoLocalPortException e)
-            {
-                noPort = e;
-            }
-            catch (SocketException e)
-            {
-                lastError = e;
-            }
-        }
-
-        // An address that lacks nothing but a port is worth waiting for, whatever the others answered.
-        throw noPort ?? lastError;
+        race.Started(0);
+        ConnectedSocket socket = _connectCallback is null
+            ? await DialUnixAsync(race.Targets[0].EndPoint, cancellationToken).ConfigureAwait(false)
+            : await AdoptAsync(_connectCallback, settings.Address, cancellationToken).ConfigureAwait(false);
+        race.Won(0);
+        return socket;
     }
 
     private static async ValueTask<ConnectedSocket> DialUnixAsync(EndPoint endPoint, CancellationToken cancellationToken)

@@ -170,10 +170,11 @@ internal sealed partial class TcpConnection
     {
         bool nothingSent = !_sendStarted;
         bool nothingReceived = _bytesReceived == 0;
+        bool lost = exception is SocketException or IOException or ObjectDisposedException or AuthenticationException;
         _broken = true;
+        _lost |= lost;
         Interlocked.And(ref _word, ~operation);
-
-        if (exception is not (SocketException or IOException or ObjectDisposedException or AuthenticationException))
+        if (!lost)
         {
             return exception;
         }

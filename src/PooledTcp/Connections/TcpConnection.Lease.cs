@@ -15,6 +15,7 @@ internal sealed partial class TcpConnection
     private long _bytesReceived;
     private bool _sendStarted;
     private volatile bool _broken;
+    private volatile bool _lost;
     private volatile bool _endOfStream;
     private long _readStyle;
     private LeaseStream? _stream;
@@ -40,7 +41,14 @@ internal sealed partial class TcpConnection
     public EndPoint? RemoteEndPoint(long version) => Checked(version)._transport.RemoteEndPoint;
 
     public bool SafeToRetry(long version, bool idempotent) =>
-        Checked(version).Uses > 1 && (!_sendStarted || (idempotent && _bytesReceived == 0));
+        Checked(version).MayBeSentAgain(idempotent);
+
+    /// <summary>
+    /// True when the lease runs, its connection failed under it (an error of the socket, the peer's end, an interruption by
+    /// the pool; not a cancellation), and the exchange may be sent again. Never throws.
+    /// </summary>
+    public bool FailedSafely(long version, bool idempotent) =>
+        LeaseWord.IsHeldBy(Volatile.Read(ref _word), version) && (_lost || _endOfStream) && MayBeSentAgain(idempotent);
 
     public void ThrowIfStale(long version)
     {
@@ -151,6 +159,8 @@ internal sealed partial class TcpConnection
         _input = null;
         _output = null;
     }
+
+    private bool MayBeSentAgain(bool idempotent) => Uses > 1 && (!_sendStarted || (idempotent && _bytesReceived == 0));
 
     private TcpConnection Checked(long version)
     {

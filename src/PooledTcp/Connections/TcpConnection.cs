@@ -39,6 +39,9 @@ internal sealed partial class TcpConnection
     /// <summary>1 - jitter x random: multiplied with Lifetime wherever that is compared, so a reload moves the end.</summary>
     public double LifetimeFactor { get; }
 
+    /// <summary>Where it leads to. Null only for connections that no pool dialed.</summary>
+    public DialTarget? Target { get; init; }
+
     /// <summary>On the pool clock.</summary>
     public TimeSpan CreatedAt { get; }
 

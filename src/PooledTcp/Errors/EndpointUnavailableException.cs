@@ -4,7 +4,9 @@ namespace PooledTcp;
 
 /// <summary>
 /// The endpoint could not be reached: name resolution, connect, TLS or the protocol's handshake failed, or ran out of
-/// <c>ConnectTimeout</c>. The cause is <see cref="Exception.InnerException"/>.
+/// <c>ConnectTimeout</c>. Or so many dials in a row have failed (<c>Health.FailuresToOpen</c>) that the endpoint is not dialed
+/// for a moment: the message then tells the last error, its age and when the next dial comes. The cause is
+/// <see cref="Exception.InnerException"/>.
 /// </summary>
 public sealed class EndpointUnavailableException : PooledTcpException
 {

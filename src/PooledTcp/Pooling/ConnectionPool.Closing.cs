@@ -61,6 +61,11 @@ internal sealed partial class ConnectionPool
         connection.MarkClosed();
         _open--;
         _closing++;
+        if (connection.Target is { } target)
+        {
+            target.Connections--;
+        }
+
         _closedBy[(int)reason]++;
         Debug.Assert(_open >= 0, "No count is ever negative.");
         CloseRun run = NewCloseRun(connection, reason);

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
+using PooledTcp.Health;
 using PooledTcp.Ports;
 using PooledTcp.Telemetry;
 
@@ -29,13 +30,14 @@ internal sealed partial class ConnectionPool
     private bool IsOverLimit => _open + _connecting > _settings.MaxConnections;
 
     /// <param name="transport">What was dialed.</param>
+    /// <param name="dial">By whom.</param>
     /// <param name="settings">On which it was dialed: they may have changed since.</param>
-    /// <param name="generation">In which it was dialed.</param>
-    public TcpConnection NewConnection(Transport transport, PoolSettings settings, int generation)
+    public TcpConnection NewConnection(Transport transport, Dial dial, PoolSettings settings)
     {
         double factor = 1 - (_settings.LifetimeJitter * Services.NextRandom());
-        return new TcpConnection(PoolServices.NextConnectionId(), Name, transport, this, generation, factor, Services.Clock)
+        return new TcpConnection(PoolServices.NextConnectionId(), Name, transport, this, dial.Generation, factor, Services.Clock)
         {
+            Target = dial.Plan.Race.Winner,
             VanishedAfter = settings.Socket.KeepAliveTotal,
         };
     }
@@ -46,8 +48,11 @@ internal sealed partial class ConnectionPool
         Dial? dials;
         List<WarmUp>? warm;
         bool unwanted;
+        TimeSpan now = Services.Clock.Read();
+        BreakerChange breaker;
         lock (_gate)
         {
+            breaker = Judge(dial, error: null, now);
             EndDial(dial);
             _open++;
             _created++;
@@ -55,8 +60,15 @@ internal sealed partial class ConnectionPool
             _portsHeldOff = false;
             NoteAccount(connection.Transport.PortAccount);
             _table.Add(connection);
+            if (connection.Target is { } target)
+            {
+                target.Connections++;
+            }
+
             unwanted = dial.Generation != _generation || _state == PoolState.Closed;
-            if (!unwanted && !_paused && !IsOverLimit && _waiters.Oldest is { } oldest)
+
+            // A retry is part of an exchange that is running, and a pause lets those go on.
+            if (!unwanted && !IsOverLimit && (_paused ? _waiters.OldestRetry : _waiters.Oldest) is { } oldest)
             {
                 waiter = oldest;
                 Lend(connection, oldest);
@@ -83,6 +95,7 @@ internal sealed partial class ConnectionPool
         warm?.ForEach(static w => w.Done.TrySetResult());
         Launch(dials);
         Services.Maintenance.Request(this);
+        Tell(breaker);
         PoolLog.Opened(Services.Logger, Name, connection.Id);
     }
 
@@ -97,6 +110,8 @@ internal sealed partial class ConnectionPool
         Waiter? waiter = null;
         Dial? dials;
         List<WarmUp>? warm = null;
+        List<Waiter>? stranded = null;
+        BreakerChange breaker = BreakerChange.None;
         bool cancelled;
 
         // Before the gate: a fake clock may run due timers at any reading, the one that expires this very waiter among them.
@@ -110,8 +125,13 @@ internal sealed partial class ConnectionPool
             waiter = dial.Waiter;
             cancelled = dial.Generation != _generation || _state == PoolState.Closed || (_state == PoolState.Draining && waiter is null);
             EndDialLinks(dial);
-            if (!cancelled)
+            if (cancelled)
             {
+                EndpointRoutes.Release(dial.Plan);
+            }
+            else
+            {
+                breaker = Judge(dial, exception, now);
                 _lastConnectError = exception;
                 _lastConnectErrorText = told;
                 _lastConnectErrorAt = now;
@@ -136,17 +156,21 @@ internal sealed partial class ConnectionPool
             }
 
             _connecting--;
+            stranded = TakeStranded();
             RefreshDetour();
             dials = PlanDials();
             CompleteDrainIfEmpty();
         }
 
         Launch(dials);
+        AwaitServer(now);
         Services.Maintenance.Request(this);
+        stranded?.ForEach(w => w.Fail(StrandedError(now)));
         if (!cancelled)
         {
             waiter?.Fail(UnavailableError(exception, told));
             warm?.ForEach(w => w.Done.TrySetException(UnavailableError(exception, told)));
+            Tell(breaker);
             PoolLog.DialFailed(Services.Logger, exception, Name);
         }
     }
@@ -156,8 +180,10 @@ internal sealed partial class ConnectionPool
     {
         Dial? dials;
         WarmUp warmUp = new(count);
+        TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
+            _routes.Advance(now);
             if (_state == PoolState.Retired)
             {
                 task = Task.CompletedTask;
@@ -174,6 +200,12 @@ internal sealed partial class ConnectionPool
             if (_open >= count)
             {
                 task = Task.CompletedTask;
+                return true;
+            }
+
+            if (IsUnreachable())
+            {
+                task = Task.FromException(BreakerError(now));
                 return true;
             }
 
@@ -261,7 +293,7 @@ internal sealed partial class ConnectionPool
 
     /// <summary>While ports are exhausted one dial at a time finds out whether that is over, and none while it is held off.</summary>
     private bool CanDial() =>
-        _connecting < (_portsExhausted is null ? _settings.MaxConnecting : 1) && Live < _settings.MaxConnections && !_portsHeldOff;
+        _connecting < (_portsExhausted is null ? _settings.MaxConnecting : 1) && Live < _settings.MaxConnections && !_portsHeldOff && _routes.LetsThrough;
 
     /// <summary>Under the gate: true when one more waiter would get a dial at once, so that it does not count as queued.</summary>
     private bool CanDialForNewcomer() => !_paused && _waiters.Dialed == _waiters.Count && (_orphans.Count > 0 || CanDial());
@@ -269,7 +301,7 @@ internal sealed partial class ConnectionPool
     private Dial NewDial(Dial? next)
     {
         Debug.Assert(CanDial(), "A dial holds a permit and a place under the limit.");
-        Dial dial = new(this, _settings, _generation) { NextToLaunch = next };
+        Dial dial = new(this, _settings, _generation, _routes, _names) { NextToLaunch = next };
         _connecting++;
         _dials.Add(dial);
         return dial;

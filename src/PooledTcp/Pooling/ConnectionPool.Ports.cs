@@ -29,9 +29,13 @@ internal sealed partial class ConnectionPool
     {
         bool isNew;
         Dial? dials;
+        BreakerChange breaker;
         List<WarmUp>? warm;
+        TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
+            breaker = Judge(dial, exception, now);
+
             // A rent waits for a port until its deadline; a warm-up has none.
             warm = TakeWarmUps();
             isNew = _portsExhausted is null;
@@ -49,6 +53,8 @@ internal sealed partial class ConnectionPool
 
         Launch(dials);
         HoldOffDials();
+        AwaitServer(now);
+        Tell(breaker);
         Services.Maintenance.Request(this);
         warm?.ForEach(w => w.Done.TrySetException(NoPortError("for a connection to warm up", exception)));
         if (isNew)
@@ -79,6 +85,16 @@ internal sealed partial class ConnectionPool
         ITimer timer = Services.Clock.Time.CreateTimer(
             static pool => ((ConnectionPool)pool!).DialAgain(), this, hold + HoldMargin, Timeout.InfiniteTimeSpan);
         Interlocked.Exchange(ref _portsTimer, timer)?.Dispose();
+        lock (_gate)
+        {
+            if (_state != PoolState.Closed)
+            {
+                return;
+            }
+        }
+
+        // The pool closed between, and found no timer to end.
+        Interlocked.Exchange(ref _portsTimer, null)?.Dispose();
     }
 
     /// <summary>A connection that never came to the pool: closed quietly, and out of the books.</summary>

@@ -11,8 +11,10 @@ internal sealed partial class ConnectionPool
 
     public TcpPoolSnapshot GetSnapshot()
     {
+        TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
+            _routes.Advance(now);
             // Rents and returns go on meanwhile: a connection is idle or used in turn, but counted once.
             int idle = CountIdle();
             (int Used, int Budget, int TimeWaitOwed) ports = CountPorts();
@@ -42,7 +44,11 @@ internal sealed partial class ConnectionPool
                 ClosedByReason = CountClosed(),
                 DialsFailed = _dialsFailed,
                 RentTimeouts = Interlocked.Read(ref _rentTimeouts),
+                Retries = _retries,
                 LastConnectError = _lastConnectError,
+                LastConnectErrorAge = _lastConnectError is null ? null : now - _lastConnectErrorAt,
+                BreakerState = _routes.State,
+                Addresses = DescribeAddresses(),
             };
         }
     }

@@ -94,6 +94,11 @@ internal sealed partial class ConnectionPool
         lock (_gate)
         {
             shared = settings.SharesConnectionsWith(_settings);
+            if (settings.Address != _settings.Address)
+            {
+                ResetRoutes(settings);
+            }
+
             _settings = settings;
             tooLarge = TakeWarmUps(above: settings.MaxConnections);
             MarkAllForTheClock();
@@ -181,10 +186,12 @@ internal sealed partial class ConnectionPool
             RefreshDetour();
             HurryClosings();
             _deadlineTimer?.Dispose();
-            _portsTimer?.Dispose();
             CompleteDrainIfEmpty();
         }
 
+        // After the state, which whoever arms one reads again afterwards: none is left behind.
+        Interlocked.Exchange(ref _portsTimer, null)?.Dispose();
+        Interlocked.Exchange(ref _breakerTimer, null)?.Dispose();
         foreach (Waiter waiter in waiters)
         {
             waiter.Fail(ClosedError());
@@ -213,6 +220,7 @@ internal sealed partial class ConnectionPool
             _state = PoolState.Retired;
             RefreshDetour();
             _deadlineTimer?.Dispose();
+            Interlocked.Exchange(ref _breakerTimer, null)?.Dispose();
             return true;
         }
     }

@@ -37,6 +37,7 @@ internal sealed partial class ConnectionPool
     public TimeSpan? Maintain(TimeSpan now, out bool retired)
     {
         retired = false;
+        TimeSpan lookup = TendRoutes(now);
         TimeSpan interval = SweepInterval(_settings);
         if (now >= _nextSweep || _sweepNow)
         {
@@ -61,7 +62,7 @@ internal sealed partial class ConnectionPool
             TopUpIdle();
         }
 
-        return retired || IsAtRest() ? null : _nextSweep;
+        return retired || IsAtRest() ? null : lookup < _nextSweep ? lookup : _nextSweep;
     }
 
     /// <summary>How often this pool is swept: a twentieth of its shortest timeout, from 20 ms to 5 s.</summary>
@@ -84,7 +85,10 @@ internal sealed partial class ConnectionPool
     {
         lock (_gate)
         {
-            return Live == 0 && _waiters.Count == 0;
+            // Rents that an open breaker refused leave no other trace; retired, the pool would forget the breaker, too.
+            bool refused = _refusedSinceSweep;
+            _refusedSinceSweep = false;
+            return Live == 0 && _waiters.Count == 0 && !refused;
         }
     }
 
@@ -176,9 +180,9 @@ internal sealed partial class ConnectionPool
             return null;
         }
 
-        if (connection.Generation != _generation)
+        if (FindOutdated(connection) is { } outdated)
         {
-            return _generationReason;
+            return outdated;
         }
 
         return connection.Uses >= settings.MaxUses ? CloseReason.MaxUses

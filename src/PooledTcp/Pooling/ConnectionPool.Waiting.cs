@@ -8,6 +8,7 @@ internal sealed partial class ConnectionPool
 {
     private ITimer? _deadlineTimer;
     private TimeSpan _deadlineTimerDue = TimeSpan.MaxValue;
+    private long _retries;
 
     /// <summary>
     /// The rent that found nothing warm: it joins the queue, and the planner may start a dial. False when an ad hoc pool
@@ -31,6 +32,7 @@ internal sealed partial class ConnectionPool
             Waiter? waiter = null;
             lock (_gate)
             {
+                _routes.Advance(now);
                 if (_state == PoolState.Retired)
                 {
                     rent = default;
@@ -44,6 +46,10 @@ internal sealed partial class ConnectionPool
                 else if (_detour == Detour.None && (connection = _idle.TryTake()) is not null)
                 {
                     // The sweep had the stack in its hands when the warm path looked.
+                }
+                else if (IsUnreachable())
+                {
+                    refusal = BreakerError(now);
                 }
                 else if (!CanDialForNewcomer() && _waiters.Count - _waiters.Dialed >= _settings.MaxWaiters)
                 {
@@ -84,6 +90,45 @@ internal sealed partial class ConnectionPool
                 return true;
             }
         }
+    }
+
+    /// <summary>
+    /// A second connection for an exchange whose reused one failed under it: a new one, since all idle ones may have died of
+    /// the same cause. Call it before the failed lease ends: the place under the limit that the failed connection leaves is
+    /// then this waiter's, which stands in front of the queue. False when the pool closes or its breaker
+    /// is open: the first failure is then the answer.
+    /// </summary>
+    public bool TryEnqueueRetry(CancellationToken cancellationToken, out ValueTask<TcpLease> rent)
+    {
+        TimeSpan now = Services.Clock.Read();
+        Waiter waiter;
+        Dial? dials;
+        lock (_gate)
+        {
+            _routes.Advance(now);
+            if (_state != PoolState.Open || (!_routes.LetsThrough && _orphans.Count == 0))
+            {
+                rent = default;
+                return false;
+            }
+
+            TimeSpan limit = _settings.RentTimeout;
+            TimeSpan deadline = limit == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : now + limit;
+            waiter = Services.Waiters.Get();
+            waiter.Prepare(this, limit, deadline, cancellationToken);
+
+            // MaxWaiters does not count it: there are no more retries than connections, and the queue had let it in before.
+            _waiters.EnqueueRetry(waiter);
+            _retries++;
+            RefreshDetour();
+            ArmDeadlineTimer(deadline, now);
+            dials = PlanDials();
+        }
+
+        rent = waiter.Task;
+        Launch(dials);
+        waiter.WatchCancellation();
+        return true;
     }
 
     /// <summary>The caller's token fired. Loses against a hand-off that removed the waiter first; then the lease is the caller's.</summary>
@@ -135,7 +180,7 @@ internal sealed partial class ConnectionPool
         Dial? dials;
         lock (_gate)
         {
-            waiter = _waiters.Oldest;
+            waiter = _waiters.OldestForUsed;
             if (waiter is null || _paused || connection.Generation != _generation)
             {
                 return false;
@@ -175,7 +220,7 @@ internal sealed partial class ConnectionPool
     private void RefreshDetour()
     {
         Detour detour = Detour.None;
-        if (_waiters.Count > 0 && !_paused)
+        if (_waiters.OldestForUsed is not null && !_paused)
         {
             detour |= Detour.Waiters;
         }

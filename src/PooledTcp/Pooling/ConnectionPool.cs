@@ -60,6 +60,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner
         Hooks = hooks;
         Services = services;
         _settings = settings;
+        ResetRoutes(settings);
         _idle = new IdleStore(_table, services.IdleSlots);
     }
 
@@ -149,9 +150,9 @@ internal sealed partial class ConnectionPool : ILeaseOwner
     private bool IsUsable(TcpConnection connection)
     {
         CloseReason? fault = null;
-        if (connection.Generation != _generation)
+        if (FindOutdated(connection) is { } outdated)
         {
-            fault = _generationReason;
+            fault = outdated;
         }
         else if (connection.Uses >= _settings.MaxUses)
         {
@@ -187,9 +188,9 @@ internal sealed partial class ConnectionPool : ILeaseOwner
             return fault;
         }
 
-        if (connection.Generation != _generation)
+        if (FindOutdated(connection) is { } outdated)
         {
-            return _generationReason;
+            return outdated;
         }
 
         if (connection.Uses >= settings.MaxUses)
@@ -330,15 +331,15 @@ internal sealed partial class ConnectionPool : ILeaseOwner
     }
 
     /// <summary>
-    /// Clear and a change of settings go round the idle connections once; one that was published a moment too late for
+    /// Clear, a change of settings and a name that has moved go round the idle connections once; one that was published a moment too late for
     /// that is looked at here, after its publication. Only that publication may be taken back: a later one is on its way
     /// into the stack in another thread's hands, and closing it would give away the number that is about to be linked.
     /// </summary>
     private void RemoveIfOutdated(TcpConnection connection, long version)
     {
-        if (connection.Generation != _generation && connection.TryTakeBack(version))
+        if (FindOutdated(connection) is { } reason && connection.TryTakeBack(version))
         {
-            Remove(connection, _generationReason);
+            Remove(connection, reason);
         }
     }
 

@@ -1,5 +1,6 @@
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
+using PooledTcp.Health;
 
 namespace PooledTcp.Pooling;
 
@@ -8,13 +9,22 @@ namespace PooledTcp.Pooling;
 /// pool. The waiter it was started for may be served or leave meanwhile; the dial then passes to another.
 /// </summary>
 #pragma warning disable CA1001 // The run of the dial disposes it.
-internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int generation) : IThreadPoolWorkItem
+internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int generation, EndpointRoutes routes, NameCache? names) : IThreadPoolWorkItem
 #pragma warning restore CA1001
 {
     private readonly CancellationTokenSource _budget = new();
     private string _stage = "connecting";
 
     public int Generation { get; } = generation;
+
+    /// <summary>The addresses of the endpoint as it was when the dial began: its verdict is theirs.</summary>
+    public EndpointRoutes Routes { get; } = routes;
+
+    /// <summary>Null when there is no name to look up.</summary>
+    public NameCache? Names { get; } = names;
+
+    /// <summary>What it tries. Exchanged for the true one, under the pool's gate, once a name's first lookup is done.</summary>
+    public RoutePlan Plan { get; set; } = routes.Begin();
 
     /// <summary>Who would otherwise get a dial of its own. Touched under the pool's gate only.</summary>
     public Waiter? Waiter { get; set; }
@@ -74,7 +84,7 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
         Transport transport = await ConnectAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            TcpConnection connection = pool.NewConnection(transport, settings, Generation);
+            TcpConnection connection = pool.NewConnection(transport, this, settings);
             if (pool.Hooks.Handshake is { } handshake)
             {
                 _stage = "in the handshake";
@@ -106,7 +116,10 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
 
     private async Task<Transport> ConnectAsync(CancellationToken cancellationToken)
     {
-        Task<Transport> connect = pool.Connector.ConnectAsync(settings, cancellationToken).AsTask();
+        _stage = Plan.NeedsLookup ? "looking up the name" : _stage;
+        DialRace race = await pool.FindTargetsAsync(this, cancellationToken).ConfigureAwait(false);
+        _stage = "connecting";
+        Task<Transport> connect = pool.Connector.ConnectAsync(settings, race, cancellationToken).AsTask();
         try
         {
             // A connect callback may ignore its token. The budget holds all the same: a stalled dial must not keep its permit.

@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.ObjectPool;
 using PooledTcp.Connections;
@@ -29,6 +30,9 @@ internal sealed class PoolServices
 
     /// <summary>0 to 1, for jitter; the tests put a fixed value here.</summary>
     public Func<double> NextRandom { get; init; } = Random.Shared.NextDouble;
+
+    /// <summary>The addresses of a host name; the system's resolver.</summary>
+    public Func<string, CancellationToken, Task<IPAddress[]>> Resolve { get; init; } = Dns.GetHostAddressesAsync;
 
     public int IdleSlots { get; init; } = Environment.ProcessorCount;
 

@@ -2,7 +2,10 @@ using System.Diagnostics;
 
 namespace PooledTcp.Pooling;
 
-/// <summary>The callers waiting for a connection, oldest first. Touched under the pool's gate only.</summary>
+/// <summary>
+/// The callers waiting for a connection, oldest first. In front stand the retries: they take nothing but a new connection,
+/// and have waited in this queue once already. Touched under the pool's gate only.
+/// </summary>
 internal sealed class WaiterQueue
 {
     public int Count { get; private set; }
@@ -12,29 +15,31 @@ internal sealed class WaiterQueue
 
     public Waiter? Oldest { get; private set; }
 
+    /// <summary>The oldest that takes a used connection as well; all behind it do.</summary>
+    public Waiter? OldestForUsed { get; private set; }
+
+    /// <summary>The oldest that takes nothing but a new connection.</summary>
+    public Waiter? OldestRetry => ReferenceEquals(Oldest, OldestForUsed) ? null : Oldest;
+
     private Waiter? Youngest { get; set; }
 
     public void Enqueue(Waiter waiter)
     {
-        Debug.Assert(!waiter.IsQueued && waiter.Next is null && waiter.Previous is null, "A waiter is queued once.");
-        waiter.IsQueued = true;
-        waiter.Previous = Youngest;
-        if (Youngest is null)
-        {
-            Oldest = waiter;
-        }
-        else
-        {
-            Youngest.Next = waiter;
-        }
-
-        Youngest = waiter;
-        Count++;
+        InsertBefore(next: null, waiter);
+        OldestForUsed ??= waiter;
     }
+
+    /// <summary>For a retry: behind the other retries, before everyone else.</summary>
+    public void EnqueueRetry(Waiter waiter) => InsertBefore(OldestForUsed, waiter);
 
     public void Remove(Waiter waiter)
     {
         Debug.Assert(waiter.IsQueued, "A waiter leaves once.");
+        if (ReferenceEquals(OldestForUsed, waiter))
+        {
+            OldestForUsed = waiter.Next;
+        }
+
         if (waiter.Previous is null)
         {
             Oldest = waiter.Next;
@@ -106,5 +111,33 @@ internal sealed class WaiterQueue
         }
 
         return earliest;
+    }
+
+    private void InsertBefore(Waiter? next, Waiter waiter)
+    {
+        Debug.Assert(!waiter.IsQueued && waiter.Next is null && waiter.Previous is null, "A waiter is queued once.");
+        Waiter? previous = next is null ? Youngest : next.Previous;
+        waiter.IsQueued = true;
+        waiter.Previous = previous;
+        waiter.Next = next;
+        if (previous is null)
+        {
+            Oldest = waiter;
+        }
+        else
+        {
+            previous.Next = waiter;
+        }
+
+        if (next is null)
+        {
+            Youngest = waiter;
+        }
+        else
+        {
+            next.Previous = waiter;
+        }
+
+        Count++;
     }
 }

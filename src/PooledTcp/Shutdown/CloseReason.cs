@@ -27,6 +27,9 @@ internal enum CloseReason
     /// <summary>Returned without <c>Complete()</c>, or by <c>Discard()</c>.</summary>
     Abandoned,
 
+    /// <summary>The endpoint's name no longer resolves to its address.</summary>
+    AddressRemoved,
+
     /// <summary>The limit was lowered below the number of connections.</summary>
     OverCapacity,
 

@@ -25,6 +25,18 @@ internal static partial class PoolLog
     [LoggerMessage(4, LogLevel.Warning, "Pool {Pool}: the reset hook failed on connection {ConnectionId}; it is closed.", EventName = "pooled_tcp.connection.reset_failed")]
     public static partial void ResetFailed(ILogger logger, Exception exception, string pool, long connectionId);
 
+    [LoggerMessage(20, LogLevel.Warning, "Pool {Pool}: the breaker is open after {Failures} failed dials in a row; rents that need a dial fail at once.", EventName = "pooled_tcp.breaker.opened")]
+    public static partial void BreakerOpened(ILogger logger, string pool, int failures);
+
+    [LoggerMessage(21, LogLevel.Information, "Pool {Pool}: a dial succeeded; the breaker is closed.", EventName = "pooled_tcp.breaker.closed")]
+    public static partial void BreakerClosed(ILogger logger, string pool);
+
+    [LoggerMessage(22, LogLevel.Warning, "Pool {Pool}: the lookup of {Host} failed; the known addresses stay in use.", EventName = "pooled_tcp.name.lookup_failed")]
+    public static partial void LookupFailed(ILogger logger, Exception exception, string pool, string host);
+
+    [LoggerMessage(23, LogLevel.Information, "Pool {Pool}: its name has {Count} addresses now, {Added} new and {Removed} gone.", EventName = "pooled_tcp.name.changed")]
+    public static partial void AddressesChanged(ILogger logger, string pool, int count, int added, int removed);
+
     [LoggerMessage(5, LogLevel.Error, "Maintenance of a pool failed; it is tried again.", EventName = "pooled_tcp.maintenance.failed")]
     public static partial void MaintenanceFailed(ILogger logger, Exception exception);
 }

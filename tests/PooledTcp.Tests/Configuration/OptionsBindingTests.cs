@@ -14,7 +14,7 @@ namespace PooledTcp.Tests.Configuration;
 public class OptionsBindingTests
 {
     private static readonly Type[] Parts =
-        [typeof(TcpKeepAliveOptions), typeof(TcpTlsOptions), typeof(TcpShutdownOptions), typeof(TcpPortOptions)];
+        [typeof(TcpKeepAliveOptions), typeof(TcpTlsOptions), typeof(TcpHealthOptions), typeof(TcpShutdownOptions), typeof(TcpPortOptions)];
 
     [Fact]
     public void Defaults_are_those_of_the_design()
@@ -47,6 +47,9 @@ public class OptionsBindingTests
         Assert.Null(options.Shutdown.GoodbyeProvider);
         Assert.Equal(TimeSpan.FromSeconds(1), options.Shutdown.GoodbyeTimeout);
         Assert.Equal(TimeSpan.FromSeconds(75), options.Shutdown.ServerCloseTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(30), options.DnsRefreshInterval);
+        Assert.Equal(5, options.Health.FailuresToOpen);
+        Assert.Equal(TimeSpan.FromSeconds(5), options.Health.MaxBackoff);
         Assert.Equal(TimeSpan.FromSeconds(2), options.Shutdown.DrainTimeout);
         Assert.True(options.Shutdown.AllowQuietClose);
         Assert.False(options.Shutdown.AllowAbort);
@@ -84,6 +87,9 @@ public class OptionsBindingTests
             "Endpoints:cache:Tls:ApplicationProtocols:0=h2",
             "Endpoints:cache:Tls:ApplicationProtocols:1=resp",
             "Endpoints:cache:Tls:CheckRevocation=true",
+            "Endpoints:cache:DnsRefreshInterval=infinite",
+            "Endpoints:cache:Health:FailuresToOpen=3",
+            "Endpoints:cache:Health:MaxBackoff=00:00:01",
             "Endpoints:cache:Shutdown:ClosesFirst=server",
             "Endpoints:cache:Shutdown:Goodbye=Redis",
             "Endpoints:cache:Shutdown:GoodbyeTimeout=00:00:03",
@@ -107,6 +113,7 @@ public class OptionsBindingTests
                 MaxWaiters = 0,
                 RentTimeout = Timeout.InfiniteTimeSpan,
                 ConnectTimeout = TimeSpan.FromSeconds(1.5),
+                DnsRefreshInterval = Timeout.InfiniteTimeSpan,
                 IdleTimeout = Timeout.InfiniteTimeSpan,
                 Lifetime = TimeSpan.FromDays(2),
                 LifetimeJitter = 0.25,
@@ -120,6 +127,7 @@ public class OptionsBindingTests
                     ApplicationProtocols = "h2,resp",
                     RevocationMode = System.Security.Cryptography.X509Certificates.X509RevocationMode.Online,
                 },
+                Health = new HealthSettings { FailuresToOpen = 3, MaxBackoff = TimeSpan.FromSeconds(1) },
                 Shutdown = new ShutdownSettings
                 {
                     ClosesFirst = ClosesFirst.Server,
@@ -291,7 +299,7 @@ public class OptionsBindingTests
             }
         }
 
-        static object[] PartsOf(TcpEndpointOptions o) => [o, o.KeepAlive, o.Tls, o.Shutdown, o.Ports];
+        static object[] PartsOf(TcpEndpointOptions o) => [o, o.KeepAlive, o.Tls, o.Health, o.Shutdown, o.Ports];
 
         static object Another(Type type, object? value) => value switch
         {

@@ -76,10 +76,9 @@ public sealed class PortedDialerTests : IDisposable
         }
 
         Assert.NotEqual(closed, Server.Port);
-        SocketConnector connector = new(
-            "cache", null, _ports, (_, _) => Task.FromResult<IPAddress[]>([IPAddress.Loopback, IPAddress.Parse("127.0.0.3")]));
+        DialRace race = ConnectorExtensions.Race([IPAddress.Loopback, IPAddress.Parse("127.0.0.3")], Server.Port);
         await Assert.ThrowsAsync<NoLocalPortException>(
-            async () => await connector.ConnectAsync(TestSettings.For("host", Server.Port), LoopbackSockets.Deadline()));
+            async () => await new SocketConnector("cache", null, _ports).ConnectAsync(TestSettings.For("host", Server.Port), race, LoopbackSockets.Deadline()));
     }
 
     [Fact]

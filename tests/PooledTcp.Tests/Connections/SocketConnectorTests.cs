@@ -158,53 +158,6 @@ public sealed class SocketConnectorTests
     }
 
     [Fact]
-    public async Task An_unknown_name_is_a_socket_error()
-    {
-        var error = await Assert.ThrowsAsync<SocketException>(
-            () => Connector.ConnectAsync(TestSettings.For("no-such-host.invalid", 6379), LoopbackSockets.Deadline()).AsTask());
-        Assert.Contains(error.SocketErrorCode, new[] { SocketError.HostNotFound, SocketError.NoData, SocketError.TryAgain });
-    }
-
-    [Fact]
-    public async Task The_next_address_of_a_name_is_tried_when_one_refuses()
-    {
-        using Socket listener = LoopbackSockets.Listen();
-        SocketConnector connector = Resolving("cache.test", [IPAddress.Parse("127.0.0.2"), IPAddress.IPv6Loopback, IPAddress.Loopback]);
-        Transport client = await connector.ConnectAsync(
-            TestSettings.For("cache.test", LoopbackSockets.PortOf(listener)), LoopbackSockets.Deadline());
-        using Socket server = await listener.AcceptAsync(LoopbackSockets.Deadline());
-        Assert.Equal(listener.LocalEndPoint, client.RemoteEndPoint);
-        await RoundTripAsync(client, server);
-        client.Close();
-    }
-
-    [Fact]
-    public async Task The_addresses_are_tried_in_the_resolvers_order()
-    {
-        using Socket listener = LoopbackSockets.Listen();
-        SocketConnector connector = Resolving("cache.test", [IPAddress.Loopback, IPAddress.Parse("127.0.0.2")]);
-        Transport client = await connector.ConnectAsync(
-            TestSettings.For("cache.test", LoopbackSockets.PortOf(listener)), LoopbackSockets.Deadline());
-        Assert.Equal(listener.LocalEndPoint, client.RemoteEndPoint);
-        client.Close();
-    }
-
-    [Fact]
-    public async Task A_name_whose_addresses_all_refuse_is_the_last_ones_error()
-    {
-        int port;
-        using (Socket closed = LoopbackSockets.Listen())
-        {
-            port = LoopbackSockets.PortOf(closed);
-        }
-
-        SocketConnector connector = Resolving("cache.test", [IPAddress.Loopback, IPAddress.Loopback]);
-        var error = await Assert.ThrowsAsync<SocketException>(
-            () => connector.ConnectAsync(TestSettings.For("cache.test", port), LoopbackSockets.Deadline()).AsTask());
-        Assert.Equal(SocketError.ConnectionRefused, error.SocketErrorCode);
-    }
-
-    [Fact]
     public async Task A_missing_unix_socket_is_a_socket_error()
     {
         Assert.SkipUnless(Socket.OSSupportsUnixDomainSockets, "no unix sockets here");
@@ -260,13 +213,6 @@ public sealed class SocketConnectorTests
         }, TestSettings.Ports);
         return (connector, () => captured!);
     }
-
-    /// <summary>The sockets are real; only the name server is not, as no name resolves to these addresses on every machine.</summary>
-    private static SocketConnector Resolving(string expected, IPAddress[] addresses) => new("cache", connectCallback: null, TestSettings.Ports, (host, _) =>
-    {
-        Assert.Equal(expected, host);
-        return Task.FromResult(addresses);
-    });
 
     private static int RawOption(Socket socket, int level, int option)
     {

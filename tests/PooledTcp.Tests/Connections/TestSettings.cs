@@ -22,6 +22,8 @@ internal static class TestSettings
         AllowAbort = false,
     };
 
+    public static readonly HealthSettings Health = new() { FailuresToOpen = 5, MaxBackoff = TimeSpan.FromSeconds(5) };
+
     /// <summary>The ports of this machine, with what it can do about them.</summary>
     public static readonly LocalPorts Ports = new(TimeProvider.System);
 
@@ -34,6 +36,7 @@ internal static class TestSettings
         MaxWaiters = 1,
         RentTimeout = TimeSpan.FromSeconds(5),
         ConnectTimeout = TimeSpan.FromSeconds(3),
+        DnsRefreshInterval = TimeSpan.FromSeconds(30),
         IdleTimeout = TimeSpan.FromSeconds(90),
         Lifetime = TimeSpan.FromMinutes(30),
         LifetimeJitter = 0,
@@ -41,6 +44,7 @@ internal static class TestSettings
         AllowOneWay = false,
         Socket = socket ?? Socket,
         Tls = tls,
+        Health = Health,
         Shutdown = Shutdown,
         Ports = new PortPolicy(),
     };

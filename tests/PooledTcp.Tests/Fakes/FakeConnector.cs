@@ -54,9 +54,10 @@ internal sealed class FakeConnector : IConnector
 
     public bool TryNext(out FakeDial? dial) => _started.Reader.TryRead(out dial);
 
-    public async ValueTask<Transport> ConnectAsync(PoolSettings settings, CancellationToken cancellationToken)
+    public async ValueTask<Transport> ConnectAsync(PoolSettings settings, DialRace race, CancellationToken cancellationToken)
     {
         Interlocked.Increment(ref _dials);
+        race.Started(0);
         int running = Interlocked.Increment(ref _running);
         int most = MostRunning;
         while (running > most && Interlocked.CompareExchange(ref _mostRunning, running, most) != most)
@@ -71,12 +72,15 @@ internal sealed class FakeConnector : IConnector
                 // A dial is never done on the spot.
                 await Task.Yield();
                 cancellationToken.ThrowIfCancellationRequested();
-                return Track(automatic(settings));
+                FakeTransport opened = automatic(settings);
+                race.Won(0);
+                return Track(opened);
             }
 
-            FakeDial dial = new(settings, cancellationToken);
+            FakeDial dial = new(settings, race, cancellationToken);
             await _started.Writer.WriteAsync(dial, CancellationToken.None);
             FakeTransport transport = await (IgnoresCancellation ? dial.Task : dial.Task.WaitAsync(cancellationToken));
+            race.Won(dial.Winner);
             return Track(transport);
         }
         finally
@@ -93,11 +97,17 @@ internal sealed class FakeConnector : IConnector
 }
 
 /// <summary>One dial, waiting for the test to say how it ends.</summary>
-internal sealed class FakeDial(PoolSettings settings, CancellationToken cancellationToken)
+internal sealed class FakeDial(PoolSettings settings, DialRace race, CancellationToken cancellationToken)
 {
     private readonly TaskCompletionSource<FakeTransport> _outcome = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public PoolSettings Settings => settings;
+
+    /// <summary>What it may try. The test plays the connector: it notes what came of each.</summary>
+    public DialRace Race => race;
+
+    /// <summary>Which of them connects, when the dial is opened.</summary>
+    public int Winner { get; set; }
 
     public CancellationToken CancellationToken => cancellationToken;
 

@@ -41,6 +41,9 @@ internal sealed partial class FakeTransport : Transport
     /// <summary>Runs inside <see cref="CheckIdle"/>: between the pool's look at a connection and its decision.</summary>
     public Action? OnCheckIdle { get; set; }
 
+    /// <summary>Runs inside <see cref="TryPark"/>: between the look at a returned connection and its publication.</summary>
+    public Action? OnPark { get; set; }
+
     /// <summary>Runs first thing in <see cref="Close"/>.</summary>
     public Action? OnClose { get; set; }
 
@@ -121,6 +124,7 @@ internal sealed partial class FakeTransport : Transport
     public override bool TryPark()
     {
         Interlocked.Increment(ref _parks);
+        OnPark?.Invoke();
         return ParkResult;
     }
 

@@ -20,7 +20,7 @@ internal sealed class PoolHarness : IAsyncDisposable
 
     private readonly Maintenance _maintenance;
 
-    public PoolHarness(PoolSettings? settings = null, EndpointHooks? hooks = null, bool isAdHoc = false, bool background = false, int idleSlots = 1, double random = 0)
+    public PoolHarness(PoolSettings? settings = null, EndpointHooks? hooks = null, bool isAdHoc = false, bool background = false, int idleSlots = 1, double random = 0, FakeResolver? resolver = null)
     {
         PoolClock clock = new(Time);
         _maintenance = new Maintenance(clock, Retired.Add, MaintenanceErrors.Add);
@@ -35,6 +35,7 @@ internal sealed class PoolHarness : IAsyncDisposable
             Logger = NullLogger.Instance,
             Maintenance = _maintenance,
             NextRandom = () => random,
+            Resolve = resolver is null ? static (host, _) => throw new InvalidOperationException($"{host} was looked up") : resolver.ResolveAsync,
             Ports = new LocalPorts(Time, PortAbilities.None),
             Lane = new ClosingLane(256),
 
@@ -71,7 +72,7 @@ internal sealed class PoolHarness : IAsyncDisposable
 
     public static PoolSettings Settings(
         int max = 4, int connecting = 4, int waiters = 1000, int minIdle = 0, double jitter = 0, bool oneWay = false,
-        int maxUses = int.MaxValue, TimeSpan? rent = null, TimeSpan? connect = null, TimeSpan? idle = null, TimeSpan? lifetime = null) =>
+        int maxUses = int.MaxValue, int failuresToOpen = 5, TimeSpan? rent = null, TimeSpan? connect = null, TimeSpan? idle = null, TimeSpan? lifetime = null) =>
         TestSettings.For("10.0.0.1", 7000) with
         {
             MaxConnections = max,
@@ -81,6 +82,7 @@ internal sealed class PoolHarness : IAsyncDisposable
             LifetimeJitter = jitter,
             AllowOneWay = oneWay,
             MaxUses = maxUses,
+            Health = TestSettings.Health with { FailuresToOpen = failuresToOpen },
             RentTimeout = rent ?? TimeSpan.FromSeconds(5),
             ConnectTimeout = connect ?? TimeSpan.FromSeconds(3),
             IdleTimeout = idle ?? TimeSpan.FromSeconds(90),

@@ -250,7 +250,7 @@ public sealed class DialingTests
     public async Task A_failed_dial_leaks_no_slot()
     {
         // Bedrock: a failed dial kept its slot for ever; after MaxConnections failures nothing was served again.
-        await using PoolHarness pool = new(PoolHarness.Settings(max: 2, connecting: 2));
+        await using PoolHarness pool = new(PoolHarness.Settings(max: 2, connecting: 2, failuresToOpen: 1000));
         for (int i = 0; i < 20; i++)
         {
             Task<TcpLease> rent = pool.RentAsync();

@@ -1,0 +1,374 @@
+using System.Net.Sockets;
+using PooledTcp.Configuration;
+using PooledTcp.Tests.Fakes;
+using Xunit;
+
+namespace PooledTcp.Tests;
+
+/// <summary>ExecuteAsync runs an exchange once more, on a new connection, and only where that is safe.</summary>
+public sealed class ExchangeRetryTests
+{
+    private static readonly ExchangeOptions Idempotent = new() { Idempotent = true };
+
+    /// <summary>What the exchange does on a connection, until the fake's fault stops it.</summary>
+    private static async ValueTask<long> AskAsync(TcpLease lease, bool asks, CancellationToken cancellationToken)
+    {
+        if (asks)
+        {
+            await lease.SendAsync("?"u8.ToArray(), cancellationToken);
+        }
+
+        return await lease.ReceiveAsync(new byte[1], cancellationToken) == 1
+            ? lease.ConnectionId
+            : throw new EndOfStreamException("the server closed");
+    }
+
+    /// <summary>A pool with one idle connection that has served before; what is dialed from now on answers "!".</summary>
+    private static async Task<(PoolHarness Pool, FakeTransport Used)> WarmAsync(PoolSettings? settings = null)
+    {
+        PoolHarness pool = new(settings);
+        (TcpLease lease, FakeTransport used) = await pool.DialAsync();
+        PoolHarness.Return(lease);
+        return (pool, used);
+    }
+
+    private static FakeTransport Answering()
+    {
+        FakeTransport transport = new();
+        transport.Feed("!");
+        return transport;
+    }
+
+    private static SocketException Reset() => new((int)SocketError.ConnectionReset);
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task An_idempotent_exchange_whose_reused_connection_fails_runs_again_on_a_new_one(bool atTheEndOfTheStream)
+    {
+        (PoolHarness harness, FakeTransport used) = await WarmAsync();
+        await using PoolHarness pool = harness;
+        Fail(used, atTheEndOfTheStream);
+        Task<long> exchange = pool.Pool.ExecuteAsync(AskAsync, true, Idempotent).AsTask();
+        (await pool.Connector.NextAsync()).Open(Answering());
+        Assert.True(await exchange.WaitAsync(PoolHarness.Hang) > 0);
+        Assert.True(used.IsClosed);
+        Assert.Equal(1, pool.Now.Retries);
+        Assert.Equal(1, pool.Now.ClosedByReason[atTheEndOfTheStream ? "peer_closed" : "faulted"]);
+        pool.AssertCounts(idle: 1, used: 0, waiting: 0);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task One_that_had_not_begun_to_send_runs_again_without_being_idempotent(bool atTheEndOfTheStream)
+    {
+        (PoolHarness harness, FakeTransport used) = await WarmAsync();
+        await using PoolHarness pool = harness;
+        Fail(used, atTheEndOfTheStream);
+        Task exchange = pool.Pool.ExecuteAsync(static async (lease, asks, token) => { _ = await AskAsync(lease, asks, token); }, false).AsTask();
+        (await pool.Connector.NextAsync()).Open(Answering());
+        await exchange.WaitAsync(PoolHarness.Hang);
+        Assert.Equal(1, pool.Now.Retries);
+    }
+
+    [Fact]
+    public async Task One_that_began_to_send_and_is_not_idempotent_does_not()
+    {
+        (PoolHarness harness, FakeTransport used) = await WarmAsync();
+        await using PoolHarness pool = harness;
+        used.Fault = Reset();
+        await Assert.ThrowsAsync<ConnectionFaultedException>(() => pool.Pool.ExecuteAsync(AskAsync, true).AsTask());
+        AssertNotRetried(pool);
+    }
+
+    [Fact]
+    public async Task Nor_one_that_got_a_byte_of_the_reply()
+    {
+        (PoolHarness harness, FakeTransport used) = await WarmAsync();
+        await using PoolHarness pool = harness;
+        used.Feed("!");
+        await Assert.ThrowsAsync<ConnectionFaultedException>(() => pool.Pool.ExecuteAsync(
+            static async (lease, transport, token) =>
+            {
+                long id = await AskAsync(lease, asks: true, token);
+                transport.Fault = Reset();
+                return id + await lease.ReceiveAsync(new byte[1], token);
+            },
+            used,
+            Idempotent).AsTask());
+        AssertNotRetried(pool);
+    }
+
+    [Fact]
+    public async Task Nor_one_that_failed_on_a_new_connection()
+    {
+        await using PoolHarness pool = new();
+        Task<long> exchange = pool.Pool.ExecuteAsync(AskAsync, true, Idempotent).AsTask();
+        (await pool.Connector.NextAsync()).Open(new FakeTransport { Fault = Reset() });
+        await Assert.ThrowsAsync<ConnectionFaultedException>(() => exchange.WaitAsync(PoolHarness.Hang));
+        AssertNotRetried(pool);
+    }
+
+    [Fact]
+    public async Task The_second_failure_is_the_callers()
+    {
+        (PoolHarness harness, FakeTransport used) = await WarmAsync();
+        await using PoolHarness pool = harness;
+        used.Fault = Reset();
+        Task<long> exchange = pool.Pool.ExecuteAsync(AskAsync, true, Idempotent).AsTask();
+        (await pool.Connector.NextAsync()).Open(new FakeTransport { Fault = Reset() });
+        ConnectionFaultedException e = await Assert.ThrowsAsync<ConnectionFaultedException>(() => exchange.WaitAsync(PoolHarness.Hang));
+        Assert.False(e.IsReused);
+        Assert.Equal(1, pool.Now.Retries);
+        Assert.False(pool.Connector.TryNext(out _));
+        pool.AssertCounts(idle: 0, used: 0, connecting: 0, waiting: 0);
+    }
+
+    [Fact]
+    public async Task An_error_of_the_protocol_is_no_reason()
+    {
+        (PoolHarness harness, _) = await WarmAsync();
+        await using PoolHarness pool = harness;
+        await Assert.ThrowsAsync<InvalidDataException>(() => pool.Pool.ExecuteAsync<int, long>(
+            static (_, _, _) => throw new InvalidDataException("before a byte was sent"), 0, Idempotent).AsTask());
+        AssertNotRetried(pool);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Neither_is_a_cancellation(bool byTheDelegateItself)
+    {
+        (PoolHarness harness, FakeTransport used) = await WarmAsync();
+        await using PoolHarness pool = harness;
+        using CancellationTokenSource cancel = new();
+        Task<long> exchange = pool.Pool.ExecuteAsync(
+            static (lease, own, token) => AskAsync(lease, asks: true, own.CanBeCanceled ? own : token),
+            byTheDelegateItself ? cancel.Token : default,
+            Idempotent,
+            byTheDelegateItself ? default : cancel.Token).AsTask();
+        await PoolHarness.UntilAsync(() => used.PendingBuffer.Length > 0);
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => exchange.WaitAsync(PoolHarness.Hang));
+        AssertNotRetried(pool);
+    }
+
+    [Fact]
+    public async Task A_delegate_that_disposed_its_lease_is_not_run_again()
+    {
+        (PoolHarness harness, FakeTransport used) = await WarmAsync();
+        await using PoolHarness pool = harness;
+        used.Fault = Reset();
+        await Assert.ThrowsAsync<ConnectionFaultedException>(() => pool.Pool.ExecuteAsync(
+            static async (lease, _, token) =>
+            {
+                try
+                {
+                    return await AskAsync(lease, asks: true, token);
+                }
+                finally
+                {
+                    lease.Dispose();
+                }
+            },
+            0,
+            Idempotent).AsTask());
+        AssertNotRetried(pool);
+    }
+
+    [Fact]
+    public async Task The_retry_takes_neither_an_idle_connection_nor_one_that_comes_back()
+    {
+        await using PoolHarness pool = PoolHarness.Automatic();
+        _ = await pool.FillAsync(3);
+        pool.Connector.Automatic = null;
+        TcpLease held = await pool.RentAsync();
+        FakeTransport top = pool.Connector.Transports.ElementAt(1);
+        top.Fault = Reset();
+        Task<long> exchange = pool.Pool.ExecuteAsync(AskAsync, true, Idempotent).AsTask();
+        FakeDial dial = await pool.Connector.NextAsync();
+        Assert.True(top.IsClosed);
+        PoolHarness.Return(held);
+        Assert.False(exchange.IsCompleted);
+
+        // And it is in nobody's way: a rent takes the idle ones although it waits.
+        Assert.True(pool.Pool.TryRent(out TcpLease other));
+        PoolHarness.Return(other);
+        pool.AssertCounts(idle: 2, used: 0, connecting: 1, waiting: 1);
+        dial.Open(Answering());
+        await exchange.WaitAsync(PoolHarness.Hang);
+        pool.AssertCounts(idle: 3, used: 0, waiting: 0);
+    }
+
+    [Fact]
+    public async Task A_connection_that_comes_back_goes_past_the_retry_to_who_waits_behind_it()
+    {
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 2));
+        _ = await pool.FillAsync(2);
+        pool.Connector.Automatic = null;
+        TcpLease held = await pool.RentAsync();
+        pool.Connector.Transports.First().Fault = Reset();
+        Task<long> exchange = pool.Pool.ExecuteAsync(AskAsync, true, Idempotent).AsTask();
+        FakeDial dial = await pool.Connector.NextAsync();
+        Task<TcpLease> waiting = pool.RentAsync();
+        pool.AssertCounts(idle: 0, used: 1, connecting: 1, waiting: 2);
+        PoolHarness.Return(held);
+        TcpLease passed = await waiting;
+        Assert.True(passed.IsReused);
+        Assert.False(exchange.IsCompleted);
+        dial.Open(Answering());
+        await exchange.WaitAsync(PoolHarness.Hang);
+        PoolHarness.Return(passed);
+    }
+
+    [Fact]
+    public async Task The_place_that_the_failed_connection_leaves_is_the_retrys()
+    {
+        (PoolHarness harness, FakeTransport used) = await WarmAsync(PoolHarness.Settings(max: 1));
+        await using PoolHarness pool = harness;
+        TaskCompletionSource go = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        int runs = 0;
+        Task<long> exchange = pool.Pool.ExecuteAsync(
+            async (lease, _, token) =>
+            {
+                runs++;
+                await go.Task;
+                return await AskAsync(lease, asks: true, token);
+            },
+            0,
+            Idempotent).AsTask();
+        Task<TcpLease> waiting = pool.RentAsync();
+        pool.AssertCounts(used: 1, waiting: 1);
+        used.Fault = Reset();
+        go.SetResult();
+        FakeDial dial = await pool.Connector.NextAsync();
+        dial.Open(Answering());
+
+        // Its own new connection, returned, is the next caller's.
+        long id = await exchange.WaitAsync(PoolHarness.Hang);
+        TcpLease next = await waiting;
+        Assert.Equal((2, id), (runs, next.ConnectionId));
+        Assert.Equal(2, pool.Connector.Dials);
+        PoolHarness.Return(next);
+    }
+
+    [Fact]
+    public async Task The_retry_that_finds_no_server_ends_in_its_dials_error()
+    {
+        (PoolHarness harness, FakeTransport used) = await WarmAsync();
+        await using PoolHarness pool = harness;
+        used.Fault = Reset();
+        Task<long> exchange = pool.Pool.ExecuteAsync(AskAsync, true, Idempotent).AsTask();
+        (await pool.Connector.NextAsync()).Fail();
+        await Assert.ThrowsAsync<EndpointUnavailableException>(() => exchange.WaitAsync(PoolHarness.Hang));
+        pool.AssertCounts(idle: 0, used: 0, connecting: 0, waiting: 0);
+    }
+
+    [Fact]
+    public async Task The_retry_waits_no_longer_than_a_rent()
+    {
+        (PoolHarness harness, FakeTransport used) = await WarmAsync(PoolHarness.Settings(rent: TimeSpan.FromSeconds(2), connect: TimeSpan.FromSeconds(60)));
+        await using PoolHarness pool = harness;
+        used.Fault = Reset();
+        Task<long> exchange = pool.Pool.ExecuteAsync(AskAsync, true, Idempotent).AsTask();
+        FakeDial dial = await pool.Connector.NextAsync();
+        pool.Time.Advance(TimeSpan.FromSeconds(2));
+        await Assert.ThrowsAsync<RentTimeoutException>(() => exchange.WaitAsync(PoolHarness.Hang));
+
+        // Its dial goes on for the next.
+        FakeTransport opened = dial.Open();
+        await pool.UntilAsync(static now => now.Idle == 1);
+        Assert.False(opened.IsClosed);
+    }
+
+    [Fact]
+    public async Task The_callers_token_ends_the_retrys_wait()
+    {
+        (PoolHarness harness, FakeTransport used) = await WarmAsync();
+        await using PoolHarness pool = harness;
+        used.Fault = Reset();
+        using CancellationTokenSource cancel = new();
+        Task<long> exchange = pool.Pool.ExecuteAsync(AskAsync, true, Idempotent, cancel.Token).AsTask();
+        FakeDial dial = await pool.Connector.NextAsync();
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => exchange.WaitAsync(PoolHarness.Hang));
+        dial.Open();
+        await pool.UntilAsync(static now => now.Idle == 1);
+    }
+
+    [Fact]
+    public async Task A_pool_that_drains_retries_nothing()
+    {
+        (PoolHarness harness, FakeTransport used) = await WarmAsync();
+        await using PoolHarness pool = harness;
+        Task<long> exchange = pool.Pool.ExecuteAsync(AskAsync, true, Idempotent).AsTask();
+        await PoolHarness.UntilAsync(() => used.PendingBuffer.Length > 0);
+        Task drain = pool.Core.DrainAsync();
+        used.EndOfStream();
+        await Assert.ThrowsAsync<EndOfStreamException>(() => exchange.WaitAsync(PoolHarness.Hang));
+        AssertNotRetried(pool);
+        await drain.WaitAsync(PoolHarness.Hang);
+    }
+
+    [Fact]
+    public async Task While_the_breaker_is_open_the_first_failure_is_the_answer()
+    {
+        (PoolHarness harness, FakeTransport used) = await WarmAsync(PoolHarness.Settings(failuresToOpen: 1));
+        await using PoolHarness pool = harness;
+        Task<long> exchange = pool.Pool.ExecuteAsync(AskAsync, true, Idempotent).AsTask();
+        await PoolHarness.UntilAsync(() => used.PendingBuffer.Length > 0);
+        Task<TcpLease> refused = pool.RentAsync();
+        (await pool.Connector.NextAsync()).Fail();
+        await Assert.ThrowsAsync<EndpointUnavailableException>(() => refused);
+        used.EndOfStream();
+        await Assert.ThrowsAsync<EndOfStreamException>(() => exchange.WaitAsync(PoolHarness.Hang));
+        AssertNotRetried(pool);
+    }
+
+    [Fact]
+    public async Task A_clear_that_interrupts_the_lease_is_a_failure_like_any_other()
+    {
+        (PoolHarness harness, FakeTransport used) = await WarmAsync();
+        await using PoolHarness pool = harness;
+        Task<long> exchange = pool.Pool.ExecuteAsync(AskAsync, true, Idempotent).AsTask();
+        await PoolHarness.UntilAsync(() => used.PendingBuffer.Length > 0);
+        pool.Pool.Clear(interruptLeases: true);
+        (await pool.Connector.NextAsync()).Open(Answering());
+        await exchange.WaitAsync(PoolHarness.Hang);
+        Assert.Equal((1, 1), (pool.Now.Retries, pool.Now.Generation));
+    }
+
+    [Fact]
+    public async Task A_pause_does_not_strand_the_connection_that_is_dialed_for_a_retry()
+    {
+        (PoolHarness harness, FakeTransport used) = await WarmAsync(PoolHarness.Settings(max: 1));
+        await using PoolHarness pool = harness;
+        used.Fault = Reset();
+        Task<long> exchange = pool.Pool.ExecuteAsync(AskAsync, true, Idempotent).AsTask();
+        FakeDial dial = await pool.Connector.NextAsync();
+        pool.Pool.Pause();
+        dial.Open(Answering());
+        await exchange.WaitAsync(PoolHarness.Hang);
+        pool.AssertCounts(idle: 1, used: 0, waiting: 0);
+    }
+
+    private static void Fail(FakeTransport used, bool atTheEndOfTheStream)
+    {
+        if (atTheEndOfTheStream)
+        {
+            used.EndOfStream();
+        }
+        else
+        {
+            used.Fault = Reset();
+        }
+    }
+
+    private static void AssertNotRetried(PoolHarness pool)
+    {
+        Assert.Equal(0, pool.Now.Retries);
+        Assert.False(pool.Connector.TryNext(out _));
+        pool.AssertCounts(used: 0, connecting: 0, waiting: 0);
+    }
+}
