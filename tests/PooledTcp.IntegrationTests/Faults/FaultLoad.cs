@@ -41,6 +41,22 @@ internal sealed class FaultLoad(TcpPool pool, DeadlineAudit audit)
         return RunAsync(() => Stopwatch.GetElapsedTime(start) >= time);
     }
 
+    /// <summary>So many connections lie idle; where a dial's short timeout was the machine's fault, it is tried again.</summary>
+    public async Task WarmUpAsync(int connections, CancellationToken cancellationToken)
+    {
+        while (pool.GetSnapshot().Idle < connections)
+        {
+            try
+            {
+                await pool.WarmUpAsync(connections, cancellationToken);
+            }
+            catch (PooledTcpException)
+            {
+                await Task.Delay(10, cancellationToken);
+            }
+        }
+    }
+
     /// <summary>One call after the other until some in a row have been answered: service has resumed. How long the first took.</summary>
     public async Task<TimeSpan> UntilServedAsync(CancellationToken cancellationToken)
     {

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using PooledTcp.IntegrationTests.Faults;
+using PooledTcp.IntegrationTests.Resp;
 using PooledTcp.KernelTests.Harness;
 using PooledTcp.Ports;
 using PooledTcp.TestSupport;
@@ -27,18 +28,35 @@ public sealed class VanishedServerTests(ITestOutputHelper output)
     public Task While_dialing() => PlayAsync(DialingAsync);
 
     [Fact]
+    public Task In_the_middle_of_handshakes() => PlayAsync(HandshakeAsync);
+
+    [Fact]
     public Task In_the_middle_of_requests() => PlayAsync(RequestAsync);
 
     [Fact]
     public Task While_connections_are_closed() => PlayAsync(ClosingAsync);
 
-    private static Task<string> IdleAsync() => StageAsync(async (pool, _, drop) =>
+    private static Task<string> IdleAsync() => StageAsync(static async (_, load, drop) =>
     {
-        await pool.WarmUpAsync(Connections);
+        await load.WarmUpAsync(Connections, CancellationToken.None);
         await drop();
     });
 
     private static Task<string> DialingAsync() => StageAsync(static (_, _, drop) => drop());
+
+    private static Task<string> HandshakeAsync()
+    {
+        var greeting = new Greeting();
+        return StageAsync(
+            async (_, load, drop) =>
+            {
+                greeting.Drop = drop;
+                Task callers = load.RunAsync(Window);
+                await greeting.Dropped;
+                await callers;
+            },
+            endpoint => endpoint.Handshake = greeting);
+    }
 
     private static Task<string> RequestAsync() => StageAsync(static async (_, load, drop) =>
     {
@@ -48,15 +66,15 @@ public sealed class VanishedServerTests(ITestOutputHelper output)
         await callers;
     });
 
-    private static Task<string> ClosingAsync() => StageAsync(static async (pool, _, drop) =>
+    private static Task<string> ClosingAsync() => StageAsync(static async (pool, load, drop) =>
     {
-        await pool.WarmUpAsync(Connections);
+        await load.WarmUpAsync(Connections, CancellationToken.None);
         await drop();
         pool.Clear();
     });
 
     /// <summary>What is told of the run; any broken promise is an exception, which the test shows.</summary>
-    private static async Task<string> StageAsync(Func<TcpPool, FaultLoad, Func<Task>, Task> begin)
+    private static async Task<string> StageAsync(Func<TcpPool, FaultLoad, Func<Task>, Task> begin, Action<TcpEndpointOptions>? configure = null)
     {
         await using var server = new SlowServer(TimeSpan.FromMilliseconds(5));
         await using var client = new PooledTcpClient(new PooledTcpOptions().AddEndpoint("server", endpoint =>
@@ -64,7 +82,9 @@ public sealed class VanishedServerTests(ITestOutputHelper output)
             endpoint.Address = server.Address;
             endpoint.MaxConnections = Connections;
             endpoint.ConnectTimeout = TimeSpan.FromMilliseconds(500);
+            endpoint.Health.MaxBackoff = TimeSpan.FromMilliseconds(200);
             endpoint.Shutdown.DrainTimeout = DrainTimeout;
+            configure?.Invoke(endpoint);
         }));
         TcpPool pool = client.GetPool("server");
         using var machine = new MachineDelay();
@@ -117,6 +137,32 @@ public sealed class VanishedServerTests(ITestOutputHelper output)
         string? obstacle = await NetworkNamespace.RunAsync(PacketDrop.FindObstacleAsync, NamespaceSettings.FullRange);
         Assert.SkipWhen(obstacle is not null, $"No packets can be dropped: {obstacle}");
         output.WriteLine(await NetworkNamespace.RunAsync(scenario, NamespaceSettings.FullRange));
+    }
+
+    /// <summary>An exchange on a new connection; before the first one is sent, the server vanishes.</summary>
+    private sealed class Greeting : ITcpHandshake
+    {
+        private readonly TaskCompletionSource<Task> _dropped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private int _begun;
+
+        public Func<Task>? Drop { get; set; }
+
+        public Task Dropped => _dropped.Task.Unwrap();
+
+        public async ValueTask<object?> HandshakeAsync(TcpLease connection, CancellationToken cancellationToken)
+        {
+            if (Interlocked.Exchange(ref _begun, 1) == 0)
+            {
+                Task drop = Drop!();
+                _dropped.SetResult(drop);
+                await drop;
+            }
+
+            // The others that were under way may still have got through.
+            await connection.SendAsync(RespReply.Command("ECHO", "hello"), cancellationToken);
+            RespReply reply = await new RespReader(connection.ReceiveAsync).ReadAsync(cancellationToken);
+            return reply.Text == "hello" ? null : throw new InvalidDataException($"Greeted with {reply.Text}");
+        }
     }
 
     private struct Counter : ISockDiagVisitor

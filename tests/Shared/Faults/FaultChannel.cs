@@ -7,7 +7,7 @@ namespace PooledTcp.TestSupport;
 internal sealed class FaultChannel : IDisposable
 {
     // Slow enough that a reply of some twenty bytes outlasts every deadline of the tests.
-    private static readonly TimeSpan DripInterval = TimeSpan.FromMilliseconds(20);
+    public static readonly TimeSpan DripInterval = TimeSpan.FromMilliseconds(20);
 
     // No byte of it begins or ends anything in a text protocol, and none is a TLS content type.
     private static readonly byte[] Garbage = [.. Enumerable.Range(0, 64).Select(static i => (byte)(0x80 + i))];

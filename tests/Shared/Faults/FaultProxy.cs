@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 
@@ -11,6 +12,8 @@ internal sealed class FaultProxy : IAsyncDisposable
 {
     // Longer than an unanswered SYN could be overlooked, shorter than its first retransmission (1 s).
     private static readonly TimeSpan SynPatience = TimeSpan.FromMilliseconds(100);
+
+    private static readonly TimeSpan RebindPatience = TimeSpan.FromSeconds(10);
 
     private readonly EndPoint _server;
     private readonly Lock _gate = new();
@@ -156,11 +159,24 @@ internal sealed class FaultProxy : IAsyncDisposable
 
     private Socket NewListener(int backlog)
     {
-        // Bind sets SO_REUSEADDR, so the connections of an earlier listener do not hold the port.
-        Socket listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, Port));
-        listener.Listen(backlog);
-        return listener;
+        long start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            // Bind sets SO_REUSEADDR, so the connections of an earlier listener do not hold the port.
+            Socket listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                listener.Bind(new IPEndPoint(IPAddress.Loopback, Port));
+                listener.Listen(backlog);
+                return listener;
+            }
+            catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressAlreadyInUse && Stopwatch.GetElapsedTime(start) < RebindPatience)
+            {
+                // The earlier listener is disposed, but a thread in its accept still keeps the descriptor for a moment.
+                listener.Dispose();
+                Thread.Sleep(1);
+            }
+        }
     }
 
     /// <summary>Under the gate, or in the constructor.</summary>

@@ -44,6 +44,9 @@ internal enum CallStyle
     /// <summary>By <c>ExecuteAsync</c>, where the rent has the endpoint's timeout.</summary>
     Execute,
 
+    /// <summary>The same, and may be sent a second time.</summary>
+    ExecuteIdempotent,
+
     /// <summary>Answered, and closed all the same.</summary>
     Discard,
 
@@ -62,8 +65,12 @@ internal static class IdCall
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         try
         {
-            RespReply reply = style == CallStyle.Execute
-                ? await pool.ExecuteAsync((lease, _, _) => new ValueTask<RespReply>(TalkAsync(lease)), id, patience.Token)
+            RespReply reply = style is CallStyle.Execute or CallStyle.ExecuteIdempotent
+                ? await pool.ExecuteAsync(
+                    (lease, _, _) => new ValueTask<RespReply>(TalkAsync(lease)),
+                    id,
+                    new ExchangeOptions { Idempotent = style == CallStyle.ExecuteIdempotent },
+                    patience.Token)
                 : await RentAndTalkAsync();
             return reply.Text == id ? Result(CallOutcome.Ok) : Result(CallOutcome.Wrong, $"{id} | {reply.Text}");
         }
