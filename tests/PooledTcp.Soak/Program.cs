@@ -35,7 +35,7 @@ internal static class Program
             SoakReport report = await SoakRun.RunAsync(plan, cancellationToken);
             if (parsed.GetValue(json) is { } file)
             {
-                await report.WriteAsync(file, cancellationToken);
+                await report.Figures.WriteAsync(file, cancellationToken);
             }
 
             await Console.Out.WriteLineAsync(report.ToString());

@@ -14,7 +14,7 @@ internal sealed class SoakLoad(IReadOnlyList<TcpPool> pools, SoakPlan plan)
     private const int Kept = 20;
 
     private static readonly CallStyle[] Styles =
-        [CallStyle.Direct, CallStyle.Direct, CallStyle.Stream, CallStyle.Pipes, CallStyle.Execute, CallStyle.Discard, CallStyle.Forget];
+        [CallStyle.Direct, CallStyle.Direct, CallStyle.Stream, CallStyle.Pipes, CallStyle.Execute, CallStyle.ExecuteIdempotent, CallStyle.Discard, CallStyle.Forget];
 
     private readonly long[] _outcomes = new long[Enum.GetValues<CallOutcome>().Length];
     private long _sequence;

@@ -21,6 +21,7 @@ internal sealed class SoakStage : IAsyncDisposable
             // No call of a caller waits longer, so that faults are met often and not waited out.
             ["PooledTcp:Defaults:RentTimeout"] = "00:00:00.500",
             ["PooledTcp:Defaults:ConnectTimeout"] = "00:00:00.500",
+            ["PooledTcp:Defaults:Health:MaxBackoff"] = "00:00:00.200",
             ["PooledTcp:Defaults:Shutdown:DrainTimeout"] = "00:00:00.300",
             ["PooledTcp:Defaults:Shutdown:GoodbyeTimeout"] = "00:00:00.300",
             [$"{Endpoints}:plain:Address"] = Proxies[0].Address,
