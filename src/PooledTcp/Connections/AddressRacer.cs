@@ -40,7 +40,6 @@ internal sealed class AddressRacer(PortedDialer dialer, TimeProvider time)
         List<Attempt> running = new(2);
         int next = 0;
         Exception? last = null;
-        NoLocalPortException? noPort = null;
         try
         {
             while (true)
@@ -78,13 +77,12 @@ internal sealed class AddressRacer(PortedDialer dialer, TimeProvider time)
                     catch (Exception e) when (e is SocketException or NoLocalPortException)
                     {
                         last = e;
-                        noPort ??= e as NoLocalPortException;
                     }
                 }
 
                 if (running.Count == 0 && next == race.Targets.Count)
                 {
-                    throw noPort ?? AllFailed(race, last);
+                    throw AllFailed(race, last);
                 }
             }
         }
@@ -103,10 +101,13 @@ internal sealed class AddressRacer(PortedDialer dialer, TimeProvider time)
         int index = 0;
         for (int i = 0; i < race.Targets.Count; i++)
         {
-            if (race.Look(i, out Exception? error) == DialProgress.Failed && ReferenceEquals(error, last))
+            _ = race.Look(i, out Exception? error);
+            if (error is NoLocalPortException noPort)
             {
-                index = i;
+                return noPort;
             }
+
+            index = ReferenceEquals(error, last) ? i : index;
         }
 
         return new IOException(

@@ -10,7 +10,7 @@ namespace PooledTcp;
 /// </summary>
 public sealed class EndpointUnavailableException : PooledTcpException
 {
-    internal EndpointUnavailableException(string message, string poolName, Exception innerException)
+    internal EndpointUnavailableException(string message, string poolName, Exception? innerException)
         : base(message, poolName, innerException)
     {
     }

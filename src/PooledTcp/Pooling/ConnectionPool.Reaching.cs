@@ -216,11 +216,15 @@ internal sealed partial class ConnectionPool
         while (true)
         {
             TimeSpan retryAt;
+            Dial? dials;
             lock (_gate)
             {
+                // The pause may be over by now, and whoever saw that (a snapshot, maintenance) did not look who waits.
+                dials = PlanDials();
                 retryAt = _state is PoolState.Closed or PoolState.Retired || _routes.LetsThrough ? TimeSpan.MaxValue : _routes.RetryAt;
             }
 
+            Launch(dials);
             if (retryAt == armed)
             {
                 return;
@@ -276,7 +280,7 @@ internal sealed partial class ConnectionPool
                 + $"(Health.FailuresToOpen {_settings.Health.FailuresToOpen}, Health.MaxBackoff {_settings.Health.MaxBackoff.TotalSeconds:0.###} s). "
                 + $"The last error, {(now - _lastConnectErrorAt).TotalSeconds:0.0} s ago: {last} {Numbers(last)}"),
             Name,
-            _lastConnectError ?? _portsExhausted!);
+            _lastConnectError ?? _portsExhausted);
     }
 
     /// <summary>Under the gate: one line for each address, for the snapshot.</summary>

@@ -331,9 +331,10 @@ internal sealed partial class ConnectionPool : ILeaseOwner
     }
 
     /// <summary>
-    /// Clear, a change of settings and a name that has moved go round the idle connections once; one that was published a moment too late for
-    /// that is looked at here, after its publication. Only that publication may be taken back: a later one is on its way
-    /// into the stack in another thread's hands, and closing it would give away the number that is about to be linked.
+    /// Clear, a change of settings and a name that has moved go round the idle connections once; one that was published a
+    /// moment too late for that is looked at here, after its publication. Only that publication may be taken back: a later
+    /// one is on its way into the stack in another thread's hands, and closing it would give away the number that is about
+    /// to be linked.
     /// </summary>
     private void RemoveIfOutdated(TcpConnection connection, long version)
     {

@@ -35,7 +35,13 @@ public sealed class ClosingTests
     [Fact]
     public async Task As_many_closings_are_escalated_as_waiters_lack_a_place_the_oldest_first()
     {
-        await using PoolHarness pool = Closing(ClosesFirst.Server, max: 4);
+        // Time passes below until another thread has done its part; on a busy machine no deadline may come before that.
+        TimeSpan later = TimeSpan.FromHours(1);
+        PoolSettings settings = PoolHarness.Settings(max: 4, maxUses: 1, rent: Timeout.InfiniteTimeSpan) with
+        {
+            Shutdown = TestSettings.Shutdown with { ClosesFirst = ClosesFirst.Server, DrainTimeout = later, ServerCloseTimeout = later },
+        };
+        await using PoolHarness pool = PoolHarness.Automatic(settings);
 
         // Escalated, they stay: their last words do not leave before DrainTimeout.
         pool.Connector.Automatic = static _ => new FakeTransport { IsTls = true, HoldFarewells = true };
@@ -68,7 +74,7 @@ public sealed class ClosingTests
         pool.AssertCounts(waiting: 2);
         Assert.Equal([true, true, false, false], closing.Select(static t => t.Moves.Contains("limit", StringComparison.Ordinal)));
 
-        pool.Time.Advance(TestSettings.Shutdown.DrainTimeout);
+        pool.Time.Advance(later);
         await first;
         await third;
         pool.AssertCounts(used: 2, waiting: 0);
