@@ -50,7 +50,7 @@ internal sealed class FaultChannel : IDisposable
         catch (SocketException)
         {
             // The server refuses: so do we.
-            AbortQuietly();
+            AbortQuietly(_client);
         }
         catch (Exception e) when (IsEnd(e))
         {
@@ -120,7 +120,7 @@ internal sealed class FaultChannel : IDisposable
     public void Dispose()
     {
         _client.Dispose();
-        _server.Dispose();
+        AbortQuietly(_server);
     }
 
     private static TaskCompletionSource Open()
@@ -170,22 +170,25 @@ internal sealed class FaultChannel : IDisposable
     /// <summary>Under the gate. Closing with linger 0 is an RST (tcp-facts section 1, row 4).</summary>
     private void Reset()
     {
-        AbortQuietly();
+        AbortQuietly(_client);
         _end.CancelAsync();
     }
 
-    private void AbortQuietly()
+    /// <summary>
+    /// RST. The server's side always ends so: thousands of TIME_WAITs of ours would take the ports from the tests beside these.
+    /// </summary>
+    private static void AbortQuietly(Socket socket)
     {
         try
         {
-            _client.LingerState = new LingerOption(true, 0);
+            socket.LingerState = new LingerOption(true, 0);
         }
         catch (Exception e) when (IsEnd(e))
         {
             // Gone already.
         }
 
-        _client.Dispose();
+        socket.Dispose();
     }
 
     private async Task EndOnErrorAsync(Task pump)
@@ -273,7 +276,9 @@ internal sealed class FaultChannel : IDisposable
             await Task.Delay(Timeout.InfiniteTimeSpan, _end.Token);
         }
 
-        _server.Shutdown(SocketShutdown.Send);
+        // To the client it looks as if the server had answered its FIN with one.
+        AbortQuietly(_server);
+        _client.Shutdown(SocketShutdown.Send);
     }
 
     private async Task PumpRepliesAsync()
