@@ -53,7 +53,7 @@ internal sealed class DeadlineAudit(MachineDelay machine)
     /// <param name="Max">And all of them.</param>
     /// <param name="RawP999">The same by the clock alone.</param>
     /// <param name="RawMax">And all of them.</param>
-    /// <param name="Machine">The longest delay of a bare thread, work item or timer meanwhile.</param>
+    /// <param name="Machine">The longest delay of anything bare meanwhile.</param>
     internal readonly record struct Lateness(int Rents, TimeSpan P999, TimeSpan Max, TimeSpan RawP999, TimeSpan RawMax, TimeSpan Machine)
     {
         public bool IsMet => P999 <= Soon + Machine && Max <= AtAll + Machine;

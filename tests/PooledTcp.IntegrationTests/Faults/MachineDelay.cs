@@ -3,15 +3,22 @@ using System.Diagnostics;
 namespace PooledTcp.IntegrationTests.Faults;
 
 /// <summary>
-/// How late this machine lets anything happen: a thread that sleeps, a work item and a timer, each bare, watched all the
-/// time. What a rent's deadline went past while one of them was overdue as well is not the pool's.
+/// How late this machine lets anything happen: a thread that sleeps, a work item, a timer, and what a rent at its deadline is
+/// made of (a timer, a cancellation, a continuation on the thread pool), each bare, watched all the time. What a rent's
+/// deadline went past while one of them was overdue as well is not the pool's.
 /// </summary>
 internal sealed class MachineDelay : IDisposable
 {
+    // So many that a moment in which rents are late is seen by some of them.
+    private const int Waits = 16;
+
     private static readonly TimeSpan Beat = TimeSpan.FromMilliseconds(2);
 
     // Timers count whole milliseconds, so that much is nobody's delay.
     private static readonly TimeSpan Ordinary = TimeSpan.FromMilliseconds(2);
+
+    // As long as a rent's deadline.
+    private static readonly TimeSpan Wait = TimeSpan.FromMilliseconds(60);
 
     private readonly Lock _gate = new();
     private readonly List<(long From, long To)> _delays = [];
@@ -27,6 +34,10 @@ internal sealed class MachineDelay : IDisposable
         _timer = new Timer(static state => ((MachineDelay)state!).TimerRan(), this, Beat, Beat);
         _thread = new Thread(Run) { IsBackground = true, Name = "machine delay", Priority = ThreadPriority.AboveNormal };
         _thread.Start();
+        for (int i = 0; i < Waits; i++)
+        {
+            _ = WaitAsync(i);
+        }
     }
 
     /// <summary>The longest delay of all.</summary>
@@ -95,6 +106,23 @@ internal sealed class MachineDelay : IDisposable
             long now = Stopwatch.GetTimestamp();
             Note(due, now);
             ThreadPool.UnsafeQueueUserWorkItem(static probe => probe.Machine.Note(probe.Queued, Stopwatch.GetTimestamp()), (Machine: this, Queued: now), preferLocal: false);
+        }
+    }
+
+    private async Task WaitAsync(int index)
+    {
+        await Task.Delay(Wait * index / Waits).ConfigureAwait(false);
+        while (!_stop)
+        {
+            var never = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            long due = Stopwatch.GetTimestamp() + Ticks(Wait);
+            using var deadline = new CancellationTokenSource(Wait);
+            await using (deadline.Token.UnsafeRegister(static state => ((TaskCompletionSource)state!).TrySetResult(), never).ConfigureAwait(false))
+            {
+                await never.Task.ConfigureAwait(false);
+            }
+
+            Note(due, Stopwatch.GetTimestamp());
         }
     }
 
