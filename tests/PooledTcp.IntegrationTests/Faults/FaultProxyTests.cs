@@ -139,6 +139,32 @@ public sealed class FaultProxyTests : IAsyncLifetime
         Assert.Equal(SocketError.ConnectionReset, error.SocketErrorCode);
     }
 
+    [Theory(Timeout = Limit)]
+    [InlineData(Fault.Cut)]
+    [InlineData(Fault.Reset)]
+    [InlineData(Fault.HalfClose)]
+    [InlineData(Fault.Stall)]
+    public async Task A_fault_in_a_request_lets_nothing_of_it_through(Fault fault)
+    {
+        using Socket client = await ConnectAsync();
+        _proxy.Inject(fault, FaultScope.Live, FaultTrigger.InRequest);
+        await NothingComesAsync(client);
+        await client.SendAsync("question"u8.ToArray(), Token);
+
+        switch (fault)
+        {
+            case Fault.Reset:
+                await Assert.ThrowsAsync<SocketException>(() => ReceiveAsync(client));
+                break;
+            case Fault.Stall:
+                await NothingComesAsync(client);
+                break;
+            default:
+                Assert.Empty(await ReceiveAsync(client));
+                break;
+        }
+    }
+
     [Fact(Timeout = Limit)]
     public async Task What_refuses_listens_again_when_it_is_healed()
     {

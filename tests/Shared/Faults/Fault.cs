@@ -37,6 +37,11 @@ public enum FaultTrigger
     /// <summary>Now, or on a later connection as soon as it is accepted.</summary>
     AtOnce,
 
+    /// <summary>
+    /// On each connection when its next request has come, which is not relayed: the race that no look before it can win.
+    /// </summary>
+    InRequest,
+
     /// <summary>On each connection after some bytes of its next reply, which are relayed.</summary>
     InReply,
 

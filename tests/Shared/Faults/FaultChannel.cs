@@ -167,6 +167,17 @@ internal sealed class FaultChannel : IDisposable
         }
     }
 
+    private void EngageIf(FaultTrigger trigger)
+    {
+        lock (_gate)
+        {
+            if (_armed.Fault != Fault.None && _armed.Trigger == trigger)
+            {
+                Engage();
+            }
+        }
+    }
+
     /// <summary>Under the gate. Closing with linger 0 is an RST (tcp-facts section 1, row 4).</summary>
     private void Reset()
     {
@@ -237,10 +248,11 @@ internal sealed class FaultChannel : IDisposable
                 return;
             }
 
+            EngageIf(FaultTrigger.InRequest);
             await FlowAsync();
             switch (Current)
             {
-                case Fault.Silent:
+                case Fault.Cut or Fault.HalfClose or Fault.Silent:
                     break;
                 case Fault.Garbage:
                     await _client.SendAsync(Garbage, _end.Token);
@@ -254,13 +266,7 @@ internal sealed class FaultChannel : IDisposable
 
     private async Task ClientHasEndedAsync()
     {
-        lock (_gate)
-        {
-            if (_armed is { Fault: not Fault.None, Trigger: FaultTrigger.AtClientFin })
-            {
-                Engage();
-            }
-        }
+        EngageIf(FaultTrigger.AtClientFin);
 
         // A FIN that is dripped upon, so that a close which reads to the end has something to read.
         while (Current == Fault.Drip)
@@ -321,13 +327,7 @@ internal sealed class FaultChannel : IDisposable
         await RelayAsync(reply[..whole]);
         if (triggers)
         {
-            lock (_gate)
-            {
-                if (_armed.Trigger == FaultTrigger.InReply)
-                {
-                    Engage();
-                }
-            }
+            EngageIf(FaultTrigger.InReply);
         }
 
         await FlowAsync();

@@ -86,8 +86,9 @@ internal static class IdCall
         {
             return Result(CallOutcome.Garbled, e);
         }
-        catch (OperationCanceledException e) when (patience.IsCancellationRequested)
+        catch (OperationCanceledException e) when (cancellationToken.IsCancellationRequested || patience.IsCancellationRequested)
         {
+            // The first is set before the second, and a rent that was given the first may end in between.
             return Result(CallOutcome.GaveUp, e);
         }
         catch (Exception e)
