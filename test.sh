@@ -18,6 +18,7 @@ server_packages=(
     iproute2            # ip: the link between the two namespaces of a test
     mariadb-server-core # MySQL, without its service
     memcached           # memcached
+    nftables            # nft: drops packets in the namespaces of tests whose server vanishes
     nginx               # HTTP
     postgresql          # PostgreSQL
     python3-aiosmtpd    # SMTP: no service, and no mail server of the machine is displaced

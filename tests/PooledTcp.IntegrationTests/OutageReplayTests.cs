@@ -17,7 +17,7 @@ public sealed class OutageReplayTests
     // A quarter of 64 ports.
     private const int TimeWaitShare = 16;
 
-    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(30);
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -69,7 +69,9 @@ public sealed class OutageReplayTests
         await run.SignalAsync(signal, Cancellation);
 
         Assert.Equal(exitCode, await run.WaitForExitAsync(Cancellation));
-        Assert.Empty(run.LiveProcesses());
+
+        // A child that ends by itself may need a moment more on a busy machine.
+        await WaitUntilAsync(() => run.LiveProcesses().Count == 0);
     }
 
     [Fact]
