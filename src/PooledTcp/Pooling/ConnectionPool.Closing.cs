@@ -61,6 +61,9 @@ internal sealed partial class ConnectionPool
         connection.MarkClosed();
         _open--;
         _closing++;
+
+        // It may have been the last over the limit: left standing, the mark would have every return try to place what it has.
+        RefreshDetour();
         _closedBy[(int)reason]++;
         Debug.Assert(_open >= 0, "No count is ever negative.");
         CloseRun run = NewCloseRun(connection, reason);
