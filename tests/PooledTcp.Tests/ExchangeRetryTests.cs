@@ -353,6 +353,39 @@ public sealed class ExchangeRetryTests
         pool.AssertCounts(idle: 1, used: 0, waiting: 0);
     }
 
+    [Fact]
+    public async Task A_paused_pool_dials_for_no_retry()
+    {
+        (PoolHarness harness, FakeTransport used) = await WarmAsync();
+        await using PoolHarness pool = harness;
+        Task<long> exchange = pool.Pool.ExecuteAsync(AskAsync, true, Idempotent).AsTask();
+        await PoolHarness.UntilAsync(() => used.PendingBuffer.Length > 0);
+        pool.Pool.Pause();
+        used.EndOfStream();
+        await Assert.ThrowsAsync<EndOfStreamException>(() => exchange.WaitAsync(PoolHarness.Hang));
+        AssertNotRetried(pool);
+    }
+
+    /// <summary>Idle ones are nothing to a retry: a drain that kept them for whoever waits took and put back the same one for ever.</summary>
+    [Fact]
+    public async Task A_drain_closes_what_is_idle_although_a_retry_waits()
+    {
+        await using PoolHarness pool = PoolHarness.Automatic();
+        _ = await pool.FillAsync(2);
+        pool.Connector.Automatic = null;
+        pool.Connector.Transports.Last().Fault = pool.Connector.Transports.First().Fault = Reset();
+        Task<long> exchange = pool.Pool.ExecuteAsync(AskAsync, true, Idempotent).AsTask();
+        FakeDial dial = await pool.Connector.NextAsync();
+        pool.AssertCounts(idle: 1, waiting: 1);
+        Task drain = Task.CompletedTask;
+        await Task.Run(() => { drain = pool.Core.DrainAsync(); }).WaitAsync(PoolHarness.Hang);
+        Assert.Equal(0, pool.Now.Idle);
+        Assert.Equal(1, pool.Now.Waiting);
+        dial.Open(Answering());
+        await exchange.WaitAsync(PoolHarness.Hang);
+        await drain.WaitAsync(PoolHarness.Hang);
+    }
+
     private static void Fail(FakeTransport used, bool atTheEndOfTheStream)
     {
         if (atTheEndOfTheStream)

@@ -71,6 +71,8 @@ internal sealed partial class ConnectionPool
             target.Connections--;
         }
 
+        // It may have been the last over the limit: left standing, the mark would have every return try to place what it has.
+        RefreshDetour();
         _closedBy[(int)reason]++;
         Debug.Assert(_open >= 0, "No count is ever negative.");
         CloseRun run = NewCloseRun(connection, reason);
@@ -210,7 +212,7 @@ internal sealed partial class ConnectionPool
 
     /// <summary>Under the gate: why a connection that is nobody's should go: the pool shuts down, or the limit was lowered.</summary>
     private CloseReason? FindSurplus() =>
-        _state != PoolState.Open && _waiters.Count == 0 ? CloseReason.PoolShutdown
+        _state != PoolState.Open && _waiters.OldestForUsed is null ? CloseReason.PoolShutdown
         : IsOverLimit ? CloseReason.OverCapacity
         : null;
 

@@ -70,8 +70,10 @@ internal sealed partial class ConnectionPool
             unwanted = dial.Generation != _generation || _state == PoolState.Closed;
 
             // A retry is part of an exchange that is running, and a pause lets those go on.
-            if (!unwanted && !IsOverLimit && !_cap.IsOver && (_paused ? _waiters.OldestRetry : _waiters.Oldest) is { } oldest)
+            Waiter? retry = _waiters.OldestRetry;
+            if (!unwanted && !IsOverLimit && !_cap.IsOver && (_paused ? retry : _waiters.Oldest) is { } oldest)
             {
+                _retries += ReferenceEquals(oldest, retry) ? 1 : 0;
                 waiter = oldest;
                 Lend(connection, oldest);
             }

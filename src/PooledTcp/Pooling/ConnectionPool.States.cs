@@ -162,8 +162,8 @@ internal sealed partial class ConnectionPool
             dial.Cancel();
         }
 
-        ServeFromIdle();
         Launch(dials);
+        ServeFromIdle();
         return drained;
     }
 

@@ -96,8 +96,8 @@ internal sealed partial class ConnectionPool
     /// <summary>
     /// A second connection for an exchange whose reused one failed under it: a new one, since all idle ones may have died of
     /// the same cause. Call it before the failed lease ends: the place under the limit that the failed connection leaves is
-    /// then this waiter's, which stands in front of the queue. False when the pool closes or its breaker
-    /// is open: the first failure is then the answer.
+    /// then this waiter's, which stands in front of the queue. False when the pool dials for nobody: it is
+    /// paused or closes, or its breaker is open. The first failure is then the answer.
     /// </summary>
     public bool TryEnqueueRetry(CancellationToken cancellationToken, out ValueTask<TcpLease> rent)
     {
@@ -108,7 +108,7 @@ internal sealed partial class ConnectionPool
         lock (_gate)
         {
             _routes.Advance(now);
-            if (_state != PoolState.Open || (!_routes.LetsThrough && _orphans.Count == 0))
+            if (_state != PoolState.Open || _paused || (!_routes.LetsThrough && _orphans.Count == 0))
             {
                 rent = default;
                 return false;
@@ -121,7 +121,6 @@ internal sealed partial class ConnectionPool
 
             // MaxWaiters does not count it: there are no more retries than connections, and the queue had let it in before.
             _waiters.EnqueueRetry(waiter);
-            _retries++;
             RefreshDetour();
             ArmDeadlineTimer(deadline, now);
             dials = PlanDials();

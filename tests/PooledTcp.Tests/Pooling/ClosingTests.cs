@@ -32,6 +32,34 @@ public sealed class ClosingTests
         Assert.Equal(0, pool.Now.Closing);
     }
 
+    /// <summary>A mark that outlived the surplus had everybody who published a connection take it and put it back until the closes ended.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_lowered_limit_holds_nobody_up_while_its_closes_take_their_time(bool areOut)
+    {
+        await using PoolHarness pool = Closing(ClosesFirst.Server, max: 4);
+        TcpLease[] leases = [await pool.RentAsync(), await pool.RentAsync(), await pool.RentAsync(), await pool.RentAsync()];
+        if (!areOut)
+        {
+            pool.Core.Apply(pool.Core.Settings with { MaxUses = int.MaxValue });
+            Array.ForEach(leases, PoolHarness.Return);
+        }
+
+        Task lowered = Task.Run(() =>
+        {
+            pool.Core.Apply(pool.Core.Settings with { MaxUses = int.MaxValue, MaxConnections = 2 });
+            if (areOut)
+            {
+                Array.ForEach(leases, PoolHarness.Return);
+            }
+        });
+
+        await lowered.WaitAsync(PoolHarness.Hang);
+        pool.AssertCounts(idle: 2, used: 0);
+        Assert.Equal(2, pool.Now.Closing);
+    }
+
     [Fact]
     public async Task As_many_closings_are_escalated_as_waiters_lack_a_place_the_oldest_first()
     {

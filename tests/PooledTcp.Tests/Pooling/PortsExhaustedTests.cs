@@ -16,10 +16,13 @@ public sealed class PortsExhaustedTests
     public async Task One_dial_a_second_finds_out_whether_it_is_over()
     {
         await using PoolHarness pool = Exhausted(max: 10, connecting: 4);
-        Task<TcpLease>[] rents = [.. Enumerable.Range(0, 6).Select(_ => pool.RentAsync())];
+
+        // One comes first: of several that dial together each arms the hold-off anew, the last one perhaps late.
+        List<Task<TcpLease>> rents = [pool.RentAsync()];
         await SettleAsync(pool);
-        int first = pool.Connector.Dials;
-        Assert.InRange(first, 1, 4);
+        rents.AddRange(Enumerable.Range(0, 5).Select(_ => pool.RentAsync()));
+        const int first = 1;
+        Assert.Equal(first, pool.Connector.Dials);
 
         for (int second = 1; second <= 4; second++)
         {
