@@ -83,24 +83,21 @@ internal static class SoakRun
             await trouble.RunAsync(time, cancellationToken);
             stage.Heal();
             await callers;
-            await CountsMatchAsync(stage, complaints, orFewer: true);
+            await CountsMatchAsync(stage, complaints);
             await AllServeAsync(stage, complaints);
             foreach (TcpPool pool in stage.Pools)
             {
                 pool.Clear();
             }
 
-            await CountsMatchAsync(stage, complaints, orFewer: false);
+            await CountsMatchAsync(stage, complaints);
         }
     }
 
     /// <summary>Nothing under way, the counts add up, and the kernel lists as many sockets as the pools.</summary>
     /// <param name="stage">The pools.</param>
     /// <param name="complaints">Where to say that it is not so.</param>
-    /// <param name="orFewer">
-    /// The peer may have reset idle ones: the kernel lists them no more, and a pool has them until it looks at them.
-    /// </param>
-    private static async Task CountsMatchAsync(SoakStage stage, ConcurrentQueue<string> complaints, bool orFewer)
+    private static async Task CountsMatchAsync(SoakStage stage, ConcurrentQueue<string> complaints)
     {
         TcpPoolSnapshot[] now = [];
         int kernel = 0;
@@ -110,7 +107,7 @@ internal static class SoakRun
             kernel = ProcessSockets.CanCount ? stage.Ports.Sum(ProcessSockets.CountTo) - UpstreamOf(stage) : 0;
             int pools = now.Sum(static pool => pool.Idle);
             return now.All(static pool => pool is { Used: 0, Waiting: 0, Connecting: 0, Closing: 0 } && pool.Created == pool.Closed + pool.Idle)
-                && (!ProcessSockets.CanCount || kernel == pools || (orFewer && kernel < pools));
+                && (!ProcessSockets.CanCount || kernel == pools);
         });
         if (!match)
         {

@@ -15,10 +15,7 @@ internal static class KernelSockets
     /// <param name="pool">What says how many.</param>
     /// <param name="port">The peer's.</param>
     /// <param name="others">Sockets to that port which the test itself has.</param>
-    /// <param name="orFewer">
-    /// The peer may have reset idle ones: the kernel lists them no more, and the pool has them until it looks at them.
-    /// </param>
-    public static async Task MatchAsync(TcpPool pool, int port, int others = 0, bool orFewer = false)
+    public static async Task MatchAsync(TcpPool pool, int port, int others = 0)
     {
         TcpPoolSnapshot now = pool.GetSnapshot();
         await Eventually.TrueAsync(
@@ -29,7 +26,7 @@ internal static class KernelSockets
         {
             int kernel = 0;
             await Eventually.TrueAsync(
-                () => (kernel = CountTo(port) - others) == pool.GetSnapshot().Idle || (orFewer && kernel < pool.GetSnapshot().Idle),
+                () => (kernel = CountTo(port) - others) == pool.GetSnapshot().Idle,
                 () => $"The kernel lists {kernel} sockets, the pool says {pool.GetSnapshot()}");
         }
     }
