@@ -24,6 +24,9 @@ internal sealed class CapShare
     /// <summary>Places it was granted and has not dialed on yet.</summary>
     public int Granted { get; set; }
 
+    /// <summary>The last grant was made after its pool began to plan; word of it is on its way.</summary>
+    public bool IsUnheard { get; set; }
+
     /// <summary>It was told to give a connection up, and takes it out in the same breath.</summary>
     public bool IsPromised { get; set; }
 

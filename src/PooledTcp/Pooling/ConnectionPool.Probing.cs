@@ -16,7 +16,8 @@ namespace PooledTcp.Pooling;
 /// </para>
 /// <para>
 /// No rent waits for a probe where it could have what it wants otherwise: a probe begins only while nobody waits and another
-/// connection is idle or one more may be dialed. A pool at its limit whose one idle connection is left is not probed.
+/// connection is idle or one more may be dialed, under MaxTotalConnections, too. A pool at its limit whose one idle connection
+/// is left is not probed, and none is while pools queue for a place: the connection may have to give way.
 /// </para>
 /// </remarks>
 internal sealed partial class ConnectionPool
@@ -103,12 +104,12 @@ internal sealed partial class ConnectionPool
     {
         lock (_gate)
         {
-            if (_state != PoolState.Open || _waiters.Count > 0)
+            if (_state != PoolState.Open || _waiters.Count > 0 || _cap.IsTight)
             {
                 return false;
             }
 
-            if (CanDial())
+            if (CanDial() && _cap.HasRoomFor(_share))
             {
                 return true;
             }
@@ -198,6 +199,8 @@ internal sealed partial class ConnectionPool
             ServeFromIdle();
         }
 
+        // Who looked for idle connections meanwhile did not see it.
+        NoteIdle();
         RemoveIfOutdated(connection, version);
     }
 }

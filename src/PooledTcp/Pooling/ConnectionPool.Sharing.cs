@@ -22,6 +22,7 @@ internal sealed partial class ConnectionPool
         Dial? dials;
         lock (_gate)
         {
+            _cap.HearGrants(_share);
             dials = PlanDials();
             _cap.GiveBackGrants(_share);
         }
@@ -47,13 +48,18 @@ internal sealed partial class ConnectionPool
         }
     }
 
-    /// <summary>Closes an idle connection for another pool's waiter. False when none is needed, or it is not to be had.</summary>
+    /// <summary>
+    /// Closes an idle connection for another pool's waiter, or for a retry of this pool's. False when none is needed, or it is
+    /// not to be had.
+    /// </summary>
     public bool TryGiveWay(TcpConnection connection, bool isTurnOver)
     {
         CloseRun run;
         lock (_gate)
         {
-            if (!_cap.TryEvict(_share, isTurnOver, CanCloseAtOnce(connection)))
+            // While somebody here waits who takes a used one, it is on its way to that caller.
+            bool isWanted = (_detour & Detour.Waiters) != Detour.None;
+            if (!_cap.TryEvict(_share, isTurnOver && !isWanted, CanCloseAtOnce(connection)))
             {
                 return false;
             }
@@ -72,11 +78,11 @@ internal sealed partial class ConnectionPool
         return true;
     }
 
-    /// <summary>Under the gate: a connection that was returned makes room for another pool's waiter.</summary>
+    /// <summary>Under the gate: a connection that was returned makes room for another pool's waiter, or for a retry of this pool's.</summary>
     /// <param name="connection">Nobody's at the moment.</param>
     /// <param name="now">Read before the gate, if the cap was tight by then.</param>
     private bool YieldsToOthers(TcpConnection connection, TimeSpan? now) =>
-        now is { } read && _cap.TryYield(_share, read - connection.JoinedAt >= SharedCap.Turn, CanCloseAtOnce(connection));
+        now is { } read && _cap.TryYield(_share, read - connection.JoinedAt >= SharedCap.Turn, CanCloseAtOnce(connection), _waiters.HasRetryWithoutDial);
 
     /// <summary>
     /// The second half of a publication: pools may have begun to queue after this one looked, and then nobody has seen the

@@ -108,8 +108,9 @@ internal sealed partial class SharedCap
                 _sawNewIdle = false;
                 _isBarren = false;
 
-                // What is idle in a pool that queues is on its way to that pool's own waiters.
-                holders = [.. _holders.Where(static share => !share.IsQueued && share.Held > share.Closing)];
+                // Those that queue, too: a retry does not take what is idle. So only what is on its way is not found here, and
+                // that is told of when it arrives: who leaves the queue leaves nothing unseen behind.
+                holders = [.. _holders.Where(static share => share.Held > share.Closing)];
             }
 
             next = Evict(holders);
@@ -160,7 +161,7 @@ internal sealed partial class SharedCap
                 continue;
             }
 
-            // Not ripe; or lost to a rent, or its close would have to wait for a token: then a turn later.
+            // Not ripe; or lost to a rent, wanted by its own pool, or its close would have to wait for a token: then a turn later.
             TimeSpan due = left > TimeSpan.Zero ? left : Turn;
             next = next < due ? next : due;
             lock (_lock)

@@ -22,10 +22,14 @@ namespace PooledTcp.Pooling;
 /// </para>
 /// <para>
 /// <b>Turns.</b> While pools queue, a place is its pool's for a <see cref="Turn"/> at least. After that a returned
-/// connection is given up, if the pool has more than an equal share of the places, even if callers of its own wait; and one
-/// that has been idle for a turn is given up in any case. Not more of them than pools queue, closes under way included.
-/// With fewer keys than places everybody ends up with an equal share and nothing is closed any more; with more, the
-/// connections go round. Shorter turns would spend the time on dials, longer ones let the queue wait: docs/adr/0008.
+/// connection is given up, even if callers of its own wait, if the pool is <see cref="IsAhead"/>; and one that has been idle
+/// for a turn is given up in any case. Not more of them than pools queue, closes under way included. With fewer keys than
+/// places everybody ends up with an equal share and nothing is closed any more; with more, the connections go round.
+/// Shorter turns would spend the time on dials, longer ones let the queue wait: docs/adr/0008.
+/// </para>
+/// <para>
+/// <b>Retries</b> take nothing but a new connection. So a pool may queue with connections of its own that do not help it; one
+/// of those is then given up for its own place in the queue.
 /// </para>
 /// </remarks>
 [SuppressMessage("Design", "CA1001", Justification = "The timer is armed only while pools queue, and an unarmed one holds nothing.")]
@@ -159,11 +163,28 @@ internal sealed partial class SharedCap
         }
     }
 
-    /// <summary>The pool has planned its dials: a grant it did not use goes to the next.</summary>
+    /// <summary>The pool is about to plan its dials: what was granted until now it knows of.</summary>
+    public void HearGrants(CapShare share)
+    {
+        lock (_lock)
+        {
+            share.IsUnheard = false;
+        }
+    }
+
+    /// <summary>
+    /// The pool has planned its dials: a grant it did not use goes to the next. Not one that came meanwhile, for the place
+    /// that this very planning may have queued for: the pool is being told of it, and will use it or give it back then.
+    /// </summary>
     public void GiveBackGrants(CapShare share)
     {
         lock (_lock)
         {
+            if (share.IsUnheard)
+            {
+                return;
+            }
+
             _used -= share.Granted;
             share.Granted = 0;
             Recount(share);
@@ -196,22 +217,34 @@ internal sealed partial class SharedCap
     /// <param name="share">The pool's.</param>
     /// <param name="isTurnOver">It had its place for a turn.</param>
     /// <param name="canGiveWay">Its close would begin at once.</param>
-    public bool TryYield(CapShare share, bool isTurnOver, bool canGiveWay)
+    /// <param name="hasRetry">Somebody in its pool waits for a new connection and nothing else.</param>
+    public bool TryYield(CapShare share, bool isTurnOver, bool canGiveWay, bool hasRetry)
     {
         lock (_lock)
         {
-            bool isAboveShare = (long)(share.Held - share.Closing) * _active > _max;
-            bool isWanted = _queue.Count - (share.IsQueued ? 1 : 0) > _coming && !_isLooking;
-            if (!TryPromise(share, isTurnOver && canGiveWay && isAboveShare && isWanted))
+            bool mayGo = isTurnOver && canGiveWay && !_isLooking;
+            bool isForOthers = mayGo && FindNext(share) is { } next && IsAhead(share, next);
+
+            // One at a time, and not while another of its closes may still bring the place.
+            bool isForItself = mayGo && !isForOthers && hasRetry && share.IsQueued && share.Closing == 0 && _queue.Count > _coming && Surplus <= 0;
+            if (!TryPromise(share, isForOthers || isForItself))
             {
                 return false;
             }
 
             if (share.IsQueued)
             {
-                // It had its turn: standing in front, it would get the place it gave up.
                 _queue.Remove(share.QueuePlace);
-                _queue.AddLast(share.QueuePlace);
+                if (isForItself)
+                {
+                    // It gets what it gives: nobody else is served earlier or later for it.
+                    _queue.AddFirst(share.QueuePlace);
+                }
+                else
+                {
+                    // It had its turn: standing in front, it would get the place it gave up.
+                    _queue.AddLast(share.QueuePlace);
+                }
             }
 
             return true;
@@ -290,6 +323,34 @@ internal sealed partial class SharedCap
         }
     }
 
+    /// <summary>Whom a place would go to that <paramref name="share"/> gave up now: those before are served by closes under way.</summary>
+    private CapShare? FindNext(CapShare share)
+    {
+        int coming = _coming;
+        for (LinkedListNode<CapShare>? place = _queue.First; place is not null; place = place.Next)
+        {
+            if (place.Value != share && coming-- == 0)
+            {
+                return place.Value;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>
+    /// Whether a place should pass from one pool to the other: the one has more than an equal share of all places, or the
+    /// other has none, or would have no more than it afterwards. The equal share alone is no measure: places that are not
+    /// returned count as divided, and a key that has fewer than its share because of them would keep its own for ever. Two
+    /// that differ by one do not change places, unless the one has nothing.
+    /// </summary>
+    private bool IsAhead(CapShare share, CapShare next)
+    {
+        int own = share.Held - share.Closing;
+        int others = next.Held - next.Closing;
+        return (long)own * _active > _max || others == 0 || own - others >= 2;
+    }
+
     private bool TryPromise(CapShare share, bool isWanted)
     {
         if (!isWanted && Surplus <= 0)
@@ -321,6 +382,7 @@ internal sealed partial class SharedCap
             CapShare next = first.Value;
             Dequeue(next);
             next.Granted++;
+            next.IsUnheard = true;
             _used++;
             Recount(next);
             Tell(next);

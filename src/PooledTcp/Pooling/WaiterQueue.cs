@@ -21,6 +21,21 @@ internal sealed class WaiterQueue
     /// <summary>The oldest that takes nothing but a new connection.</summary>
     public Waiter? OldestRetry => ReferenceEquals(Oldest, OldestForUsed) ? null : Oldest;
 
+    /// <summary>One that takes nothing but a new connection has no dial. A short walk, as <see cref="OldestWithoutDial"/> is.</summary>
+    public bool HasRetryWithoutDial
+    {
+        get
+        {
+            Waiter? waiter = Oldest;
+            while (waiter is { Dial: not null } && waiter != OldestForUsed)
+            {
+                waiter = waiter.Next;
+            }
+
+            return waiter is not null && waiter != OldestForUsed;
+        }
+    }
+
     private Waiter? Youngest { get; set; }
 
     public void Enqueue(Waiter waiter)

@@ -12,7 +12,7 @@ internal sealed class KeyedPools : IAsyncDisposable
 {
     private readonly Maintenance _maintenance;
 
-    public KeyedPools(int max, int keys, PoolSettings? settings = null, bool isAdHoc = false)
+    public KeyedPools(int max, int keys, PoolSettings? settings = null, bool isAdHoc = false, EndpointHooks? firstHooks = null)
     {
         PoolClock clock = new(Time);
         Cap = new SharedCap(max, clock);
@@ -32,7 +32,7 @@ internal sealed class KeyedPools : IAsyncDisposable
             Schedule = static work => work.Execute(),
             IdleSlots = 1,
         };
-        Keys = [.. Enumerable.Range(0, keys).Select(i => new Key($"k{i}", settings ?? LongSettings(), Services, Sockets, isAdHoc))];
+        Keys = [.. Enumerable.Range(0, keys).Select(i => new Key($"k{i}", settings ?? LongSettings(), Services, Sockets, isAdHoc, i == 0 ? firstHooks : null))];
     }
 
     /// <summary>Turns pass by the million while other threads are slow: no timeout but those a test asks for.</summary>
@@ -93,10 +93,10 @@ internal sealed class KeyedPools : IAsyncDisposable
 
     internal sealed class Key
     {
-        public Key(string name, PoolSettings settings, PoolServices services, CountedSockets sockets, bool isAdHoc)
+        public Key(string name, PoolSettings settings, PoolServices services, CountedSockets sockets, bool isAdHoc, EndpointHooks? hooks)
         {
             Connector.Automatic = static _ => new FakeTransport();
-            Core = new ConnectionPool(name, isAdHoc, settings, sockets.Of(Connector), EndpointHooks.None, services);
+            Core = new ConnectionPool(name, isAdHoc, settings, sockets.Of(Connector), hooks ?? EndpointHooks.None, services);
             Pool = new TcpPool(Core, () => Core);
         }
 

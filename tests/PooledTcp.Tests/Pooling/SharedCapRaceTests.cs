@@ -1,3 +1,4 @@
+using PooledTcp.Pooling;
 using PooledTcp.Tests.Fakes;
 using Xunit;
 
@@ -139,6 +140,32 @@ public sealed class SharedCapRaceTests
         await pools.UntilAsync(() => pools.Cap.Places.Used == 0);
         Assert.Equal(1, pools[0].Connector.Dials);
         Assert.Equal(0, pools[1].Connector.Dials);
+    }
+
+    [Fact]
+    public async Task A_grant_that_comes_while_its_pool_plans_for_another_waiter_stays_with_it()
+    {
+        await using KeyedPools pools = new(max: 2, keys: 3);
+        CapShare[] shares = [.. pools.Keys.Select(static key => new CapShare(key.Core))];
+        Assert.True(pools.Cap.TryTake(shares[1], waits: true));
+        Assert.True(pools.Cap.TryTake(shares[1], waits: true));
+        Assert.False(pools.Cap.TryTake(shares[0], waits: true));
+        pools.Cap.GiveBack(shares[1]);
+        Assert.Equal(1, shares[0].Granted);
+
+        // What UseGrants does, with a second waiter, and two other pools in between.
+        pools.Cap.HearGrants(shares[0]);
+        Assert.True(pools.Cap.TryTake(shares[0], waits: true));
+        Assert.False(pools.Cap.TryTake(shares[0], waits: true));
+        Assert.False(pools.Cap.TryTake(shares[2], waits: true));
+        pools.Cap.GiveBack(shares[1]);
+        pools.Cap.GiveBackGrants(shares[0]);
+        Assert.Equal((1, 0), (shares[0].Granted, shares[2].Granted));
+
+        // Told of it, it finds its second waiter gone.
+        pools.Cap.HearGrants(shares[0]);
+        pools.Cap.GiveBackGrants(shares[0]);
+        Assert.Equal((0, 1), (shares[0].Granted, shares[2].Granted));
     }
 
     [Fact]
