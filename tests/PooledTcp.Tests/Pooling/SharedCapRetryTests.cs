@@ -54,7 +54,7 @@ public sealed class SharedCapRetryTests
         Task<long> retry = FailOnce(pools[0], () => go.Task, cancellationToken);
         Task<TcpLease> other = pools[1].RentAsync();
         go.SetResult();
-        await pools.UntilAsync(() => pools[0].Now is { Retries: 1, Closing: 0 });
+        await pools.UntilAsync(() => pools[0].Now is { Waiting: 1, Closing: 0 });
         return (own, retry, await other);
     }
 
@@ -121,7 +121,7 @@ public sealed class SharedCapRetryTests
             pools.Cap.Resize(1);
             return Task.CompletedTask;
         });
-        await pools.UntilAsync(() => pools[0].Now is { Retries: 2, Closing: 0 });
+        await pools.UntilAsync(() => pools[0].Now is { Waiting: 1, Closing: 0 });
         PoolHarness.Return(own);
         await pools.WhileTurnsPassAsync(() => retry.IsCompleted);
         await retry;
