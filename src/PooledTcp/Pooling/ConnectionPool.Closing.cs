@@ -47,7 +47,7 @@ internal sealed partial class ConnectionPool
         TimeSpan? now = _cap.IsTight ? Services.Clock.Read() : null;
         lock (_gate)
         {
-            if ((FindSurplus() ?? (YieldsToOthers(connection, now) ? CloseReason.SharedCap : null)) is not { } reason)
+            if ((FindSurplus() ?? (YieldsToRetry() ? CloseReason.OverCapacity : YieldsToOthers(connection, now) ? CloseReason.SharedCap : null)) is not { } reason)
             {
                 return false;
             }
@@ -93,6 +93,7 @@ internal sealed partial class ConnectionPool
     {
         TcpConnection connection = run.Connection;
         Dial? dials;
+        CloseRun? room;
 
         // Before the gate: a fake clock may run due timers at any reading.
         TimeSpan now = Services.Clock.Read();
@@ -127,10 +128,16 @@ internal sealed partial class ConnectionPool
 
             RefreshDetour();
             dials = PlanDials();
+            room = MakeRoomForRetry();
             CompleteDrainIfEmpty();
         }
 
         Launch(dials);
+        if (room is not null)
+        {
+            Services.Schedule(room);
+        }
+
         if (run.Reason == CloseReason.PeerIdleLimit)
         {
             NoteLimitEnd(connection, outcome.PeerFirst);

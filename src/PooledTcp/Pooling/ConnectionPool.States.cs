@@ -92,6 +92,7 @@ internal sealed partial class ConnectionPool
     public void Apply(PoolSettings settings)
     {
         bool shared;
+        bool isLowered;
         List<WarmUp>? tooLarge;
         int reach;
         lock (_gate)
@@ -102,6 +103,7 @@ internal sealed partial class ConnectionPool
                 ResetRoutes(settings);
             }
 
+            isLowered = settings.MaxConnections < _settings.MaxConnections;
             _settings = settings;
             reach = Reach;
             tooLarge = TakeWarmUps(above: reach);
@@ -121,6 +123,20 @@ internal sealed partial class ConnectionPool
         _sweepNow = true;
         ServeFromIdle();
         Launch(Plan());
+        if (isLowered)
+        {
+            CloseRun? room;
+            lock (_gate)
+            {
+                room = MakeRoomForRetry();
+            }
+
+            if (room is not null)
+            {
+                Services.Schedule(room);
+            }
+        }
+
         Services.Maintenance.Request(this);
     }
 

@@ -95,9 +95,10 @@ internal sealed partial class ConnectionPool
 
     /// <summary>
     /// A second connection for an exchange whose reused one failed under it: a new one, since all idle ones may have died of
-    /// the same cause. Call it before the failed lease ends: the place under the limit that the failed connection leaves is
-    /// then this waiter's, which stands in front of the queue. False when the pool dials for nobody: it is
-    /// paused or closes, or its breaker is open. The first failure is then the answer.
+    /// the same cause. Call it before the failed lease ends: the place under MaxConnections that the failed connection leaves
+    /// is then this waiter's, which stands in front of the queue. The one under MaxTotalConnections goes round the keys: while
+    /// others queue, this pool does so, too. False when the pool dials for nobody: it is paused or closes, or its breaker is
+    /// open. The first failure is then the answer.
     /// </summary>
     public bool TryEnqueueRetry(CancellationToken cancellationToken, out ValueTask<TcpLease> rent)
     {
@@ -232,7 +233,7 @@ internal sealed partial class ConnectionPool
             detour |= Detour.Paused;
         }
 
-        if (IsOverLimit)
+        if (IsOverLimit || _retryLacksPlace)
         {
             detour |= Detour.Shrinking;
         }

@@ -78,7 +78,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         /// <summary>Rents wait, returns stay idle.</summary>
         Paused = 2,
 
-        /// <summary>A lowered MaxConnections is not reached yet.</summary>
+        /// <summary>A lowered MaxConnections is not reached yet, or leaves no place for a retry.</summary>
         Shrinking = 4,
 
         /// <summary>Draining, closed or retired: nothing is lent to newcomers.</summary>

@@ -129,6 +129,19 @@ public sealed class SharedCapRetryTests
     }
 
     [Fact]
+    public async Task A_limit_of_the_pool_that_is_lowered_under_a_retry_that_queues()
+    {
+        await using KeyedPools pools = new(max: 2, keys: 2);
+        (TcpLease own, Task<long> retry, TcpLease other) = await QueueRetryAsync(pools);
+        pools[0].Core.Apply(KeyedPools.LongSettings(max: 1));
+        Assert.Equal(0, pools.Cap.Places.Queued);
+        PoolHarness.Return(own);
+        await retry.WaitAsync(PoolHarness.Hang, TestContext.Current.CancellationToken);
+        Assert.Equal(1, pools[0].Now.ClosedByReason["over_capacity"]);
+        PoolHarness.Return(other);
+    }
+
+    [Fact]
     public async Task A_retry_that_leaves_the_queue_leaves_no_idle_connection_unseen()
     {
         await using KeyedPools pools = new(max: 2, keys: 3);
