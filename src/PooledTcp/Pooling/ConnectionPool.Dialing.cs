@@ -48,7 +48,6 @@ internal sealed partial class ConnectionPool
         Dial? dials;
         List<WarmUp>? warm;
         bool unwanted;
-        Watch(connection);
         TimeSpan now = Services.Clock.Read();
         BreakerChange breaker;
         connection.JoinedAt = now;

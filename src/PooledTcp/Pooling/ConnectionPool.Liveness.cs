@@ -41,15 +41,23 @@ internal sealed partial class ConnectionPool
         }
     }
 
-    /// <summary>Before the connection can be lent: an event may come during the call.</summary>
-    private void Watch(TcpConnection connection)
+    /// <summary>
+    /// The last step of a dial, before the pool counts the connection as open. False when the peer has closed it already:
+    /// the kernel is asked, since the event of a FIN that was there before may still be on its way.
+    /// </summary>
+    public bool TryWatch(TcpConnection connection)
     {
         connection.IsWatched = true;
         if (!Services.PeerWatch.TryAdd(connection, this))
         {
             connection.IsWatched = false;
         }
+
+        return !connection.PeerHasClosed && !connection.Transport.PeerClosed;
     }
+
+    /// <summary>For a dial that failed: nothing else forgets a connection that never came to the pool.</summary>
+    public void Unwatch(TcpConnection connection) => Services.PeerWatch.Forget(connection);
 
     /// <summary>
     /// An idle connection of ours alone, whose peer closed. What the peer left unread tells whether it just closed or had
@@ -57,6 +65,9 @@ internal sealed partial class ConnectionPool
     /// </summary>
     private void RemoveClosedByPeer(TcpConnection connection)
     {
+        // A server that accepts and then closes. The close asks for a look, and dialing again for MinIdleConnections at each
+        // would be a hot loop: the next sweep is the first to try again.
+        _topUpFailed |= connection.Uses == 0;
         CloseReason reason = connection.Transport.CheckIdle() switch
         {
             IdleVerdict.UnreadBytes => CloseReason.HealthCheckFailed,

@@ -178,6 +178,8 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         {
             if (reason == CloseReason.PeerClosed)
             {
+                // As in RemoveClosedByPeer, which it would have come to a moment later.
+                _topUpFailed |= connection.Uses == 0;
                 NoteIdleClose(connection);
             }
 
