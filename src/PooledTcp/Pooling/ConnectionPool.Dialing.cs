@@ -165,7 +165,7 @@ internal sealed partial class ConnectionPool
         }
 
         Launch(dials);
-        AwaitServer(now);
+        AwaitServer(now, mayHaveMoved: !cancelled);
         Services.Maintenance.Request(this);
         stranded?.ForEach(w => w.Fail(StrandedError(now)));
         if (!cancelled)

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Health;
@@ -142,6 +143,13 @@ internal sealed partial class ConnectionPool
     /// <summary>The peer closed an idle connection: what it teaches about the peer's idle limit.</summary>
     private void NoteIdleClose(TcpConnection connection)
     {
+        if (!LeavesCloseToPeer(_settings) || connection.Transport.RemoteEndPoint is UnixDomainSocketEndPoint)
+        {
+            // Connections would be closed just below the limit for ever, and none would be left to show that it holds no more.
+            _peerIdleLimit.Forget();
+            return;
+        }
+
         // One that was never used may have met a login timeout, which says nothing about the others.
         if (connection.Uses == 0)
         {
@@ -157,6 +165,9 @@ internal sealed partial class ConnectionPool
             Services.Maintenance.Request(this);
         }
     }
+
+    /// <summary>The closing decision waits for the peer's own close at its limit (<see cref="ShutdownPolicy"/>).</summary>
+    private static bool LeavesCloseToPeer(PoolSettings settings) => settings.Shutdown.ClosesFirst != ClosesFirst.Client && !settings.Address.IsUnix;
 
     /// <summary>What came of a connection that was left to its peer to close.</summary>
     private void NoteLimitEnd(TcpConnection connection, bool peerClosed)
@@ -187,7 +198,7 @@ internal sealed partial class ConnectionPool
     private static CloseReason? Judge(IdleVerdict verdict) => verdict switch
     {
         IdleVerdict.Clean => null,
-        IdleVerdict.PeerClosed => CloseReason.PeerClosed,
+        IdleVerdict.PeerClosed or IdleVerdict.Reset => CloseReason.PeerClosed,
         IdleVerdict.Vanished => CloseReason.Vanished,
         _ => CloseReason.HealthCheckFailed,
     };

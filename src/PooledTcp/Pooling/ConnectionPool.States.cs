@@ -94,6 +94,7 @@ internal sealed partial class ConnectionPool
         bool shared;
         List<WarmUp>? tooLarge;
         int reach;
+        TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
             shared = settings.SharesConnectionsWith(_settings);
@@ -103,6 +104,12 @@ internal sealed partial class ConnectionPool
             }
 
             _settings = settings;
+            _routes.Shorten(now, settings.Health.MaxBackoff);
+            if (!LeavesCloseToPeer(settings))
+            {
+                _peerIdleLimit.Forget();
+            }
+
             reach = Reach;
             tooLarge = TakeWarmUps(above: reach);
             MarkAllForTheClock();
@@ -121,6 +128,7 @@ internal sealed partial class ConnectionPool
         _sweepNow = true;
         ServeFromIdle();
         Launch(Plan());
+        ArmBreakerTimer(now);
         Services.Maintenance.Request(this);
     }
 
@@ -173,6 +181,7 @@ internal sealed partial class ConnectionPool
         List<Waiter> waiters;
         List<WarmUp>? warm;
         Dial[] dials;
+        NameCache? names;
         lock (_gate)
         {
             if (_state is PoolState.Closed or PoolState.Retired)
@@ -181,6 +190,7 @@ internal sealed partial class ConnectionPool
             }
 
             _state = PoolState.Closed;
+            names = _names;
             _paused = false;
             _generationReason = CloseReason.PoolShutdown;
             _generation++;
@@ -197,6 +207,7 @@ internal sealed partial class ConnectionPool
         // After the state, which whoever arms one reads again afterwards: none is left behind.
         Interlocked.Exchange(ref _portsTimer, null)?.Dispose();
         Interlocked.Exchange(ref _breakerTimer, null)?.Dispose();
+        names?.End();
         foreach (Waiter waiter in waiters)
         {
             waiter.Fail(ClosedError());
@@ -227,6 +238,7 @@ internal sealed partial class ConnectionPool
             RefreshDetour();
             _deadlineTimer?.Dispose();
             Interlocked.Exchange(ref _breakerTimer, null)?.Dispose();
+            _names?.End();
             return true;
         }
     }
