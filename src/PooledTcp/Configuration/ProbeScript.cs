@@ -45,6 +45,13 @@ internal sealed record ProbeScript(GoodbyeBytes Question, GoodbyeBytes Begin, Go
             {
                 throw new InvalidDataException("The server's answer to the probe is not the expected one.");
             }
+
+            // What follows the first end belongs to something else, also where that has the same end.
+            int end = End.IsEmpty ? -1 : answer.AsSpan(known, read - known).IndexOf(End.Memory.Span);
+            if (end >= 0 && known + end + End.Memory.Length < read)
+            {
+                throw new InvalidDataException("The server sent more than the answer to the probe.");
+            }
         }
 
         if (!IsComplete(answer.AsSpan(0, read)))

@@ -82,7 +82,7 @@ internal sealed partial class ConnectedSocket
                 }
 
                 // The error first: a peek would consume the RST, and the lease's next receive would take it for a FIN.
-                return _socket.Poll(0, SelectMode.SelectError) || (IsReadable && Peek() == IdleVerdict.PeerClosed);
+                return _socket.Poll(0, SelectMode.SelectError) || (IsReadable && Peek() is IdleVerdict.PeerClosed or IdleVerdict.Reset);
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {
@@ -128,6 +128,9 @@ internal sealed partial class ConnectedSocket
 
             // What keepalive and the user timeout end in; an ICMP answer on the way says more than that nobody answered.
             SocketError.TimedOut or SocketError.HostUnreachable or SocketError.NetworkUnreachable => IdleVerdict.Vanished,
+
+            // EPIPE is the RST that came after the peer's FIN.
+            SocketError.ConnectionReset or SocketError.Shutdown => IdleVerdict.Reset,
             _ => IdleVerdict.Faulted,
         };
     }

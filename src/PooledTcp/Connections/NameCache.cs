@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
 
@@ -7,6 +8,7 @@ namespace PooledTcp.Connections;
 /// The addresses of one host name: looked up once on a dial's path, from then on in the background only. One lookup runs at
 /// a time, whoever asks; one that fails changes nothing.
 /// </summary>
+[SuppressMessage("Design", "CA1001", Justification = "_end has no timer and no handle: nothing of it needs disposing.")]
 internal sealed class NameCache(
     string host,
     Func<string, CancellationToken, Task<IPAddress[]>> resolve,
@@ -26,8 +28,16 @@ internal sealed class NameCache(
     /// <summary>Failing dials ask for a lookup; they may get one a second.</summary>
     public static readonly TimeSpan ShortestPause = TimeSpan.FromSeconds(1);
 
+    /// <summary>
+    /// A dial that finds the addresses older than the interval waits so long for newer ones: enough for a name server that
+    /// answers, and no more than a dead address costs a race (RFC 8305's delay).
+    /// </summary>
+    public static readonly TimeSpan RefreshPatience = TimeSpan.FromMilliseconds(250);
+
     private readonly Lock _lock = new();
+    private readonly CancellationTokenSource _end = new();
     private Task? _underWay;
+    private TimeSpan _underWaySince;
     private bool _isKnown;
     private bool _lastFailed;
     private TimeSpan _lastEnd;
@@ -37,6 +47,7 @@ internal sealed class NameCache(
     public Task ResolveAsync(CancellationToken cancellationToken)
     {
         Task lookup;
+        TimeSpan now = clock.Read();
         lock (_lock)
         {
             if (_isKnown)
@@ -44,11 +55,50 @@ internal sealed class NameCache(
                 return Task.CompletedTask;
             }
 
-            lookup = StartLookup();
+            lookup = StartLookup(now);
         }
 
         return lookup.WaitAsync(cancellationToken);
     }
+
+    /// <summary>
+    /// For a dial that knows addresses: starts a lookup if one is due, and waits a little for it if they are older than the
+    /// interval, as after a rest of the pool. Each lookup is waited for once, from its start: a name server that is away
+    /// costs the dials that come together one wait, not one each.
+    /// </summary>
+    /// <param name="interval">How old they may get; may be infinite.</param>
+    /// <param name="now">On the pool clock.</param>
+    /// <param name="cancellationToken">The dial's.</param>
+    /// <returns>True when it waited: there may be others now.</returns>
+    public async ValueTask<bool> FreshenAsync(TimeSpan interval, TimeSpan now, CancellationToken cancellationToken)
+    {
+        Task? lookup;
+        TimeSpan patience;
+        lock (_lock)
+        {
+            if (DueAt(interval) <= now)
+            {
+                _ = StartLookup(now);
+            }
+
+            bool isOld = _isKnown && interval != Timeout.InfiniteTimeSpan && now - _lastEnd >= interval;
+            lookup = isOld ? _underWay : null;
+            patience = _underWaySince + RefreshPatience - now;
+        }
+
+        if (lookup is null || patience <= TimeSpan.Zero)
+        {
+            return false;
+        }
+
+        // Late or failed: the known ones have to do.
+        await lookup.WaitAsync(patience, clock.Time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        cancellationToken.ThrowIfCancellationRequested();
+        return true;
+    }
+
+    /// <summary>The pool has ended: nothing is looked up any more, and what is under way is given up, its timer with it.</summary>
+    public void End() => _ = _end.CancelAsync();
 
     /// <summary>Starts a lookup in the background if the known addresses are too old. Returns at once.</summary>
     /// <param name="interval">How old they may get; may be infinite.</param>
@@ -64,7 +114,7 @@ internal sealed class NameCache(
                 return due;
             }
 
-            _ = StartLookup();
+            _ = StartLookup(now);
             return now + ShortestPause;
         }
     }
@@ -76,7 +126,7 @@ internal sealed class NameCache(
         {
             if (_isKnown && now - _lastEnd >= ShortestPause)
             {
-                _ = StartLookup();
+                _ = StartLookup(now);
             }
         }
     }
@@ -98,10 +148,16 @@ internal sealed class NameCache(
     }
 
     /// <summary>Under the lock.</summary>
-    private Task StartLookup()
+    private Task StartLookup(TimeSpan now)
     {
+        if (_end.IsCancellationRequested)
+        {
+            return Task.FromCanceled(_end.Token);
+        }
+
         if (_underWay is null)
         {
+            _underWaySince = now;
             _underWay = Task.Run(LookUpAsync);
 
             // Everybody who waited for it may have left when it fails.
@@ -124,7 +180,10 @@ internal sealed class NameCache(
         }
         catch (Exception e) when (_isKnown)
         {
-            onRefreshFailed(e);
+            if (!_end.IsCancellationRequested)
+            {
+                onRefreshFailed(e);
+            }
         }
         finally
         {
@@ -142,10 +201,12 @@ internal sealed class NameCache(
     private async Task<IReadOnlyList<IPAddress>> AskAsync()
     {
         using CancellationTokenSource timeout = new(LookupTimeout, clock.Time);
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _end.Token);
+        stop.Token.ThrowIfCancellationRequested();
         IPAddress[] answer;
         try
         {
-            answer = await resolve(host, timeout.Token).WaitAsync(timeout.Token).ConfigureAwait(false);
+            answer = await resolve(host, stop.Token).WaitAsync(stop.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (timeout.IsCancellationRequested)
         {

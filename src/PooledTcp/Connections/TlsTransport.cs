@@ -272,6 +272,7 @@ internal sealed class TlsTransport : Transport
         catch (Exception e) when (e is IOException or ObjectDisposedException)
         {
             return _inner.SawEndOfStream ? IdleVerdict.PeerClosed
+                : e.GetBaseException() is SocketException { SocketErrorCode: SocketError.ConnectionReset or SocketError.Shutdown } ? IdleVerdict.Reset
                 : _inner.AtRecordBoundary ? IdleVerdict.Faulted
                 : IdleVerdict.UnreadBytes;
         }

@@ -84,7 +84,10 @@ internal enum IdleVerdict
     /// <summary>The peer sent FIN (or TLS close_notify).</summary>
     PeerClosed,
 
-    /// <summary>The peer sent RST, or the TLS layer failed.</summary>
+    /// <summary>The peer sent RST: it closed as well, only less kindly.</summary>
+    Reset,
+
+    /// <summary>The TLS layer or the socket failed.</summary>
     Faulted,
 
     /// <summary>The kernel gave the peer up: keepalive or the user timeout ended, or the route is gone.</summary>

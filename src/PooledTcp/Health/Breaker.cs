@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using PooledTcp.Configuration;
 
 namespace PooledTcp.Health;
@@ -31,6 +32,9 @@ internal sealed class Breaker(Func<double> nextRandom)
     private int _doublings;
     private bool _isProbed;
 
+    // The probe began before the pause was over.
+    private bool _isEarly;
+
     public BreakerState State { get; private set; }
 
     /// <summary>Failed dials since the last good one.</summary>
@@ -57,10 +61,20 @@ internal sealed class Breaker(Func<double> nextRandom)
         }
 
         IsDoubtful = false;
+        _isEarly = false;
         if (State == BreakerState.Open)
         {
             State = BreakerState.HalfOpen;
             _isProbed = false;
+        }
+    }
+
+    /// <summary>MaxBackoff was lowered: a pause that is running ends no later than a new one would.</summary>
+    public void Shorten(TimeSpan now, TimeSpan maxBackoff)
+    {
+        if (RetryAt > now + maxBackoff)
+        {
+            RetryAt = now + maxBackoff;
         }
     }
 
@@ -74,6 +88,18 @@ internal sealed class Breaker(Func<double> nextRandom)
 
         _isProbed = true;
         return true;
+    }
+
+    /// <summary>
+    /// A dial may come by here after it failed where the probe was due, and that is then the probe here as well: the pause
+    /// ends with it. If it never comes by, the pause goes on (<see cref="Released"/>).
+    /// </summary>
+    public void BeginEarly()
+    {
+        Debug.Assert(State == BreakerState.Open, "Only an open one has a pause to end.");
+        State = BreakerState.HalfOpen;
+        _isProbed = true;
+        _isEarly = true;
     }
 
     /// <summary>The dial succeeded, handshake included.</summary>
@@ -125,6 +151,7 @@ internal sealed class Breaker(Func<double> nextRandom)
         if (State == BreakerState.HalfOpen && isProbe)
         {
             _isProbed = false;
+            State = _isEarly ? BreakerState.Open : BreakerState.HalfOpen;
         }
     }
 
@@ -133,6 +160,7 @@ internal sealed class Breaker(Func<double> nextRandom)
         State = BreakerState.Open;
         IsDoubtful = false;
         _isProbed = false;
+        _isEarly = false;
         Pause(now, settings);
     }
 

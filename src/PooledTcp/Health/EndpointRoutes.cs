@@ -19,7 +19,8 @@ namespace PooledTcp.Health;
 /// </para>
 /// <para>
 /// <b>Probes.</b> While other addresses work, nobody would ever notice that a failing one is back. So a due probe goes first
-/// in an ordinary dial; if it hangs, the next address overtakes it after the attempt delay, and that is all it costs.
+/// in an ordinary dial; if it hangs, the next address overtakes it after the attempt delay, and that is all it costs. When
+/// no address works, the others follow the one that is due, the soonest due first: the race reaches them if it fails or hangs.
 /// </para>
 /// <para>
 /// An endpoint without a host name has one address for good: the literal, the unix socket, or whatever its connect callback
@@ -75,6 +76,15 @@ internal sealed class EndpointRoutes
         }
     }
 
+    /// <summary>A lowered MaxBackoff holds for the pauses that are running, too.</summary>
+    public void Shorten(TimeSpan now, TimeSpan maxBackoff)
+    {
+        foreach (Route route in _listed.Concat(_departed))
+        {
+            route.Breaker.Shorten(now, maxBackoff);
+        }
+    }
+
     /// <summary>What a dial that starts now tries. <see cref="End"/> follows, once.</summary>
     public RoutePlan Begin()
     {
@@ -86,6 +96,14 @@ internal sealed class EndpointRoutes
             .Concat(Arrange(good))
             .Concat(Arrange(_listed.FindAll(static route => route.Breaker.IsDoubtful)));
         List<(Route, bool)> steps = [.. order.Select(static route => (route, route.Breaker.Begin()))];
+        if (!_listed.Exists(static route => route.Breaker.State == BreakerState.Closed))
+        {
+            // One that hangs must not hide another that is back but due a moment later. It is the one probe of them all.
+            List<Route> early = _listed.FindAll(static route => route.Breaker.State == BreakerState.Open);
+            early.ForEach(static route => route.Breaker.BeginEarly());
+            steps.AddRange(early.OrderBy(static route => route.Breaker.RetryAt).Select(static route => (route, true)));
+        }
+
         if (steps.Count == 0)
         {
             // The dial had its permission from the name, which has been resolved since, to addresses that just closed.

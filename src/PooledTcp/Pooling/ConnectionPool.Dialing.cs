@@ -48,7 +48,6 @@ internal sealed partial class ConnectionPool
         Dial? dials;
         List<WarmUp>? warm;
         bool unwanted;
-        Watch(connection);
         TimeSpan now = Services.Clock.Read();
         BreakerChange breaker;
         connection.JoinedAt = now;
@@ -168,7 +167,7 @@ internal sealed partial class ConnectionPool
         }
 
         Launch(dials);
-        AwaitServer(now);
+        AwaitServer(now, mayHaveMoved: !cancelled);
         Services.Maintenance.Request(this);
         stranded?.ForEach(w => w.Fail(StrandedError(now)));
         if (!cancelled)

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Health;
@@ -41,15 +42,23 @@ internal sealed partial class ConnectionPool
         }
     }
 
-    /// <summary>Before the connection can be lent: an event may come during the call.</summary>
-    private void Watch(TcpConnection connection)
+    /// <summary>
+    /// The last step of a dial, before the pool counts the connection as open. False when the peer has closed it already:
+    /// the kernel is asked, since the event of a FIN that was there before may still be on its way.
+    /// </summary>
+    public bool TryWatch(TcpConnection connection)
     {
         connection.IsWatched = true;
         if (!Services.PeerWatch.TryAdd(connection, this))
         {
             connection.IsWatched = false;
         }
+
+        return !connection.PeerHasClosed && !connection.Transport.PeerClosed;
     }
+
+    /// <summary>For a dial that failed: nothing else forgets a connection that never came to the pool.</summary>
+    public void Unwatch(TcpConnection connection) => Services.PeerWatch.Forget(connection);
 
     /// <summary>
     /// An idle connection of ours alone, whose peer closed. What the peer left unread tells whether it just closed or had
@@ -57,6 +66,9 @@ internal sealed partial class ConnectionPool
     /// </summary>
     private void RemoveClosedByPeer(TcpConnection connection)
     {
+        // A server that accepts and then closes. The close asks for a look, and dialing again for MinIdleConnections at each
+        // would be a hot loop: the next sweep is the first to try again.
+        _topUpFailed |= connection.Uses == 0;
         CloseReason reason = connection.Transport.CheckIdle() switch
         {
             IdleVerdict.UnreadBytes => CloseReason.HealthCheckFailed,
@@ -131,6 +143,13 @@ internal sealed partial class ConnectionPool
     /// <summary>The peer closed an idle connection: what it teaches about the peer's idle limit.</summary>
     private void NoteIdleClose(TcpConnection connection)
     {
+        if (!LeavesCloseToPeer(_settings) || connection.Transport.RemoteEndPoint is UnixDomainSocketEndPoint)
+        {
+            // Connections would be closed just below the limit for ever, and none would be left to show that it holds no more.
+            _peerIdleLimit.Forget();
+            return;
+        }
+
         // One that was never used may have met a login timeout, which says nothing about the others.
         if (connection.Uses == 0)
         {
@@ -146,6 +165,9 @@ internal sealed partial class ConnectionPool
             Services.Maintenance.Request(this);
         }
     }
+
+    /// <summary>The closing decision waits for the peer's own close at its limit (<see cref="ShutdownPolicy"/>).</summary>
+    private static bool LeavesCloseToPeer(PoolSettings settings) => settings.Shutdown.ClosesFirst != ClosesFirst.Client && !settings.Address.IsUnix;
 
     /// <summary>What came of a connection that was left to its peer to close.</summary>
     private void NoteLimitEnd(TcpConnection connection, bool peerClosed)
@@ -176,7 +198,7 @@ internal sealed partial class ConnectionPool
     private static CloseReason? Judge(IdleVerdict verdict) => verdict switch
     {
         IdleVerdict.Clean => null,
-        IdleVerdict.PeerClosed => CloseReason.PeerClosed,
+        IdleVerdict.PeerClosed or IdleVerdict.Reset => CloseReason.PeerClosed,
         IdleVerdict.Vanished => CloseReason.Vanished,
         _ => CloseReason.HealthCheckFailed,
     };

@@ -54,7 +54,7 @@ internal sealed partial class ConnectionPool
 
         Launch(dials);
         HoldOffDials();
-        AwaitServer(now);
+        AwaitServer(now, mayHaveMoved: true);
         Tell(breaker);
         Services.Maintenance.Request(this);
         warm?.ForEach(w => w.Done.TrySetException(NoPortError("for a connection to warm up", exception)));

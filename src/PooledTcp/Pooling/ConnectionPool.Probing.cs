@@ -131,18 +131,7 @@ internal sealed partial class ConnectionPool
         TimeSpan timeout = _settings.Health.ProbeTimeout;
         try
         {
-            using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(_closed.Token);
-            using ITimer budget = Services.Clock.Time.CreateTimer(
-                static end => HookCancellation.Queue((CancellationTokenSource)end!), end, timeout, Timeout.InfiniteTimeSpan);
-            await HookLease.RunAsync<object?>(
-                connection,
-                async (lease, token) =>
-                {
-                    await probe(lease, token).ConfigureAwait(false);
-                    return null;
-                },
-                end.Token).ConfigureAwait(false);
-            connection.HandTo(this);
+            await RunHookAsync(connection, probe, timeout).ConfigureAwait(false);
             if (!connection.Transport.TryPark() || connection.Transport.CheckIdle() != IdleVerdict.Clean)
             {
                 throw new InvalidOperationException("The server sent more than the answer to the probe, or closed after it.");

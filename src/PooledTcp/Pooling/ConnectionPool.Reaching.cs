@@ -23,7 +23,7 @@ internal sealed partial class ConnectionPool
 
     /// <summary>
     /// The targets of a dial that is about to connect. The first dial to a name waits here for its addresses; later ones use
-    /// what is known and at most start a lookup in the background.
+    /// what is known, and wait a moment for newer ones only if that is old.
     /// </summary>
     public async ValueTask<DialRace> FindTargetsAsync(Dial dial, CancellationToken cancellationToken)
     {
@@ -32,13 +32,21 @@ internal sealed partial class ConnectionPool
             return dial.Plan.Race;
         }
 
-        names.RefreshIfDue(_settings.DnsRefreshInterval, Services.Clock.Read());
+        bool waited = true;
         if (dial.Plan.NeedsLookup)
         {
             await names.ResolveAsync(cancellationToken).ConfigureAwait(false);
+        }
+        else
+        {
+            waited = await names.FreshenAsync(_settings.DnsRefreshInterval, Services.Clock.Read(), cancellationToken).ConfigureAwait(false);
+        }
+
+        if (waited)
+        {
             lock (_gate)
             {
-                // The name has proved itself; from here on its addresses answer for themselves.
+                // The name has proved itself; from here on its addresses answer for themselves. Those known before may be gone.
                 EndpointRoutes.Release(dial.Plan);
                 dial.Plan = dial.Routes.Begin();
             }
@@ -193,8 +201,11 @@ internal sealed partial class ConnectionPool
         }
     }
 
-    /// <summary>After a failed dial: the name may have moved, and somebody has to be woken when the breaker's pause is over.</summary>
-    private void AwaitServer(TimeSpan now)
+    /// <summary>
+    /// After a failed dial: the name may have moved (unless the pool itself gave the dial up), and somebody has to be woken
+    /// when the breaker's pause is over.
+    /// </summary>
+    private void AwaitServer(TimeSpan now, bool mayHaveMoved)
     {
         NameCache? names;
         lock (_gate)
@@ -202,7 +213,11 @@ internal sealed partial class ConnectionPool
             names = _names;
         }
 
-        names?.RefreshSoon(now);
+        if (mayHaveMoved)
+        {
+            names?.RefreshSoon(now);
+        }
+
         ArmBreakerTimer(now);
     }
 

@@ -95,6 +95,7 @@ internal sealed partial class ConnectionPool
         bool isLowered;
         List<WarmUp>? tooLarge;
         int reach;
+        TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
             shared = settings.SharesConnectionsWith(_settings);
@@ -105,6 +106,12 @@ internal sealed partial class ConnectionPool
 
             isLowered = settings.MaxConnections < _settings.MaxConnections;
             _settings = settings;
+            _routes.Shorten(now, settings.Health.MaxBackoff);
+            if (!LeavesCloseToPeer(settings))
+            {
+                _peerIdleLimit.Forget();
+            }
+
             reach = Reach;
             tooLarge = TakeWarmUps(above: reach);
             MarkAllForTheClock();
@@ -137,6 +144,7 @@ internal sealed partial class ConnectionPool
             }
         }
 
+        ArmBreakerTimer(now);
         Services.Maintenance.Request(this);
     }
 
@@ -189,6 +197,7 @@ internal sealed partial class ConnectionPool
         List<Waiter> waiters;
         List<WarmUp>? warm;
         Dial[] dials;
+        NameCache? names;
         lock (_gate)
         {
             if (_state is PoolState.Closed or PoolState.Retired)
@@ -197,6 +206,7 @@ internal sealed partial class ConnectionPool
             }
 
             _state = PoolState.Closed;
+            names = _names;
             _paused = false;
             _generationReason = CloseReason.PoolShutdown;
             _generation++;
@@ -213,6 +223,7 @@ internal sealed partial class ConnectionPool
         // After the state, which whoever arms one reads again afterwards: none is left behind.
         Interlocked.Exchange(ref _portsTimer, null)?.Dispose();
         Interlocked.Exchange(ref _breakerTimer, null)?.Dispose();
+        names?.End();
         foreach (Waiter waiter in waiters)
         {
             waiter.Fail(ClosedError());
@@ -243,6 +254,7 @@ internal sealed partial class ConnectionPool
             RefreshDetour();
             _deadlineTimer?.Dispose();
             Interlocked.Exchange(ref _breakerTimer, null)?.Dispose();
+            _names?.End();
             return true;
         }
     }

@@ -178,6 +178,8 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         {
             if (reason == CloseReason.PeerClosed)
             {
+                // As in RemoveClosedByPeer, which it would have come to a moment later.
+                _topUpFailed |= connection.Uses == 0;
                 NoteIdleClose(connection);
             }
 
@@ -255,24 +257,30 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         }
     }
 
+    /// <summary>Runs a hook on a connection that the pool has in its hands, and takes the connection back. Throws what the hook throws, or that it was cancelled.</summary>
+    private async Task RunHookAsync(TcpConnection connection, Func<TcpLease, CancellationToken, ValueTask> hook, TimeSpan timeout)
+    {
+        using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(_closed.Token);
+        using ITimer budget = Services.Clock.Time.CreateTimer(
+            static end => HookCancellation.Queue((CancellationTokenSource)end!), end, timeout, Timeout.InfiniteTimeSpan);
+        await HookLease.RunAsync<object?>(
+            connection,
+            async (lease, token) =>
+            {
+                await hook(lease, token).ConfigureAwait(false);
+                return null;
+            },
+            end.Token).ConfigureAwait(false);
+        connection.HandTo(this);
+    }
+
     /// <summary>Runs the reset hook before the connection goes idle. It counts as used meanwhile, and the caller does not wait.</summary>
     private async Task ResetAsync(TcpConnection connection, Func<TcpLease, CancellationToken, ValueTask> reset)
     {
         TimeSpan timeout = _settings.ConnectTimeout;
         try
         {
-            using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(_closed.Token);
-            using ITimer budget = Services.Clock.Time.CreateTimer(
-                static end => HookCancellation.Queue((CancellationTokenSource)end!), end, timeout, Timeout.InfiniteTimeSpan);
-            await HookLease.RunAsync<object?>(
-                connection,
-                async (lease, token) =>
-                {
-                    await reset(lease, token).ConfigureAwait(false);
-                    return null;
-                },
-                end.Token).ConfigureAwait(false);
-            connection.HandTo(this);
+            await RunHookAsync(connection, reset, timeout).ConfigureAwait(false);
         }
         catch (Exception e)
         {

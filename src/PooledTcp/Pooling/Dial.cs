@@ -82,9 +82,10 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
     private async Task<TcpConnection> OpenAsync(CancellationToken cancellationToken)
     {
         Transport transport = await ConnectAsync(cancellationToken).ConfigureAwait(false);
+        TcpConnection? connection = null;
         try
         {
-            TcpConnection connection = pool.NewConnection(transport, this, settings);
+            connection = pool.NewConnection(transport, this, settings);
             if (pool.Hooks.Handshake is { } handshake)
             {
                 _stage = "in the handshake";
@@ -93,10 +94,22 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
             }
 
             connection.HandTo(pool);
+            if (!pool.TryWatch(connection))
+            {
+                // A server at its limit of connections accepts and closes. Lent, it would cost its caller an exchange;
+                // counted as open, it would close the breaker, and nothing would pace the dials.
+                throw new IOException("The server closed the connection as soon as it was open.");
+            }
+
             return connection;
         }
         catch
         {
+            if (connection is not null)
+            {
+                pool.Unwatch(connection);
+            }
+
             pool.GiveUp(transport, settings);
             throw;
         }

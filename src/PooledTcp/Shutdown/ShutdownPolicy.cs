@@ -99,6 +99,12 @@ internal static class ShutdownPolicy
             return last with { Why = "ports are exhausted and somebody waits: no time to wait for the server" };
         }
 
+        if (facts.Reason == CloseReason.PeerIdleLimit)
+        {
+            // Before the farewell: answered, that would look like the peer's own limit, and confirm one that holds no more.
+            return Then(CloseMethod.AwaitPeer, last, "the peer is about to close it as idle: without a word from us");
+        }
+
         if (facts.GoodbyeKnown)
         {
             return Then(CloseMethod.Goodbye, last, "the server is to close first: the farewell asks it to");

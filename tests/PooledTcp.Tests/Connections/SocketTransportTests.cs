@@ -66,13 +66,13 @@ public sealed class SocketTransportTests
     }
 
     [Fact]
-    public async Task An_rst_while_idle_is_a_fault()
+    public async Task An_rst_while_idle_is_the_peers_close_too()
     {
         var (client, socket, server) = await ConnectAsync();
         LoopbackSockets.Reset(server);
         await LoopbackSockets.UntilReadable(socket);
         Assert.True(client.PeerClosed);
-        Assert.Equal(IdleVerdict.Faulted, client.CheckIdle());
+        Assert.Equal(IdleVerdict.Reset, client.CheckIdle());
         client.Close();
     }
 

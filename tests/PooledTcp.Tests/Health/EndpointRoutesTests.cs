@@ -148,6 +148,48 @@ public sealed class EndpointRoutesTests
         Assert.True(_routes.LetsThrough);
     }
 
+    [Fact]
+    public void When_all_are_open_the_others_follow_the_one_that_is_due_and_are_its_probe_too()
+    {
+        Resolve("10.0.0.1", "10.0.0.2", "10.0.0.3");
+        Open("10.0.0.3");
+        Pass(TimeSpan.FromMilliseconds(30));
+        Open("10.0.0.2");
+        Pass(TimeSpan.FromMilliseconds(30));
+        Open("10.0.0.1");
+        Pass(TimeSpan.FromMilliseconds(50));
+
+        RoutePlan probe = _routes.Begin();
+        Assert.Equal("10.0.0.3 10.0.0.2 10.0.0.1", Show(probe));
+
+        // Their pauses end meanwhile: still one probe.
+        Pass(TimeSpan.FromSeconds(5));
+        Assert.False(_routes.LetsThrough);
+        Assert.Equal(TimeSpan.MaxValue, _routes.RetryAt);
+        End(probe, won: "10.0.0.2", silent: ["10.0.0.3"]);
+        Assert.Equal([BreakerState.HalfOpen, BreakerState.Closed, BreakerState.Open], _routes.Listed.Select(static route => route.Breaker.State));
+    }
+
+    [Fact]
+    public void A_probe_that_did_not_come_by_leaves_the_pause_as_it_was_and_one_that_did_prolongs_it()
+    {
+        Resolve("10.0.0.1", "10.0.0.2");
+        Open("10.0.0.2");
+        Pass(TimeSpan.FromMilliseconds(60));
+        Open("10.0.0.1");
+        TimeSpan due = _routes.Listed[0].Breaker.RetryAt;
+        Pass(TimeSpan.FromMilliseconds(50));
+        RoutePlan probe = _routes.Begin();
+        Assert.Equal("10.0.0.2 10.0.0.1", Show(probe));
+        EndpointRoutes.Release(probe);
+        Assert.Equal(BreakerState.Open, _routes.Listed[0].Breaker.State);
+        Assert.Equal(due, _routes.Listed[0].Breaker.RetryAt);
+
+        Dial(failed: ["10.0.0.2", "10.0.0.1"]);
+        Assert.Equal([BreakerState.Open, BreakerState.Open], _routes.Listed.Select(static route => route.Breaker.State));
+        Assert.All(_routes.Listed, route => Assert.Equal(_now + (2 * Breaker.FirstBackoff), route.Breaker.RetryAt));
+    }
+
     public static TheoryData<Exception> Local =>
     [
         new SocketException((int)SocketError.AddressAlreadyInUse),

@@ -317,6 +317,38 @@ public sealed class BreakerTests
     }
 
     [Fact]
+    public async Task A_lowered_MaxBackoff_shortens_the_pause_that_is_running()
+    {
+        const int Probes = 14;
+        PoolSettings patient = Settings() with
+        {
+            MaxConnecting = 1, MaxConnections = 100, RentTimeout = Timeout.InfiniteTimeSpan, ConnectTimeout = TimeSpan.FromDays(1),
+        };
+        patient = patient with { Health = patient.Health with { MaxBackoff = TimeSpan.FromHours(1) } };
+        await using PoolHarness pool = new(patient);
+        await pool.DialAsync();
+        Task<TcpLease>[] rents = [.. Enumerable.Range(0, FailuresToOpen + Probes + 1).Select(_ => pool.RentAsync())];
+        foreach (Task<TcpLease> rent in rents.SkipLast(1))
+        {
+            await PoolHarness.UntilAsync(() =>
+            {
+                pool.Time.Advance(TimeSpan.FromMinutes(1));
+                return pool.Connector.Running == 1;
+            });
+            (await pool.Connector.NextAsync()).Fail(new IOException("refused"));
+            await Assert.ThrowsAsync<EndpointUnavailableException>(() => rent);
+        }
+
+        // Its pause would be 27 minutes; nobody asks, so it is the timer that was set anew.
+        pool.Core.Apply(patient with { Health = patient.Health with { MaxBackoff = TimeSpan.FromSeconds(1) } });
+        Assert.Equal(BreakerState.Open, pool.Now.BreakerState);
+        pool.Time.Advance(TimeSpan.FromSeconds(1));
+        (await pool.Connector.NextAsync()).Open();
+        await rents[^1];
+        Assert.Equal(BreakerState.Closed, pool.Now.BreakerState);
+    }
+
+    [Fact]
     public async Task New_limits_hold_at_once()
     {
         await using PoolHarness pool = new(Settings());

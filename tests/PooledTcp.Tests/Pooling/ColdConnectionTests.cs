@@ -133,6 +133,37 @@ public sealed class ColdConnectionTests
         Assert.Null(pool.Now.LearnedIdleLimit);
     }
 
+    /// <summary>No close of ours would wait for the peer's, so nothing would ever show that the limit holds no more.</summary>
+    [Theory]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    public async Task Where_the_peers_close_is_not_waited_for_nothing_is_learned(bool clientFirst, bool unix)
+    {
+        PoolSettings settings = PoolHarness.Settings(idle: Infinite, lifetime: Infinite);
+        settings = clientFirst ? ClientFirst(settings) : settings;
+        settings = unix ? settings with { Address = EndpointAddress.Parse("unix:/run/x.sock") } : settings;
+        await using PoolHarness pool = PoolHarness.Automatic(settings);
+        await LearnAsync(pool, 60);
+        Assert.Null(pool.Now.LearnedIdleLimit);
+        PoolHarness.Return(await pool.RentAsync());
+        pool.Pass(TimeSpan.FromSeconds(100));
+        pool.AssertCounts(idle: 1);
+    }
+
+    [Fact]
+    public async Task A_reload_that_ends_the_waiting_for_the_peer_forgets_the_limit()
+    {
+        PoolSettings settings = PoolHarness.Settings(idle: Infinite, lifetime: Infinite);
+        await using PoolHarness pool = PoolHarness.Automatic(settings);
+        await LearnAsync(pool, 60);
+        Assert.NotNull(pool.Now.LearnedIdleLimit);
+        pool.Core.Apply(ClientFirst(settings));
+        Assert.Null(pool.Now.LearnedIdleLimit);
+    }
+
+    private static PoolSettings ClientFirst(PoolSettings settings) =>
+        settings with { Shutdown = settings.Shutdown with { ClosesFirst = ClosesFirst.Client } };
+
     private static PoolSettings With(TimeSpan? verifyAfter) =>
         PoolHarness.Settings(health: TestSettings.Health with { VerifyAfter = verifyAfter });
 

@@ -216,6 +216,7 @@ public sealed class ExpiryTests
     [InlineData((int)IdleVerdict.UnreadBytes, "health_check_failed")]
     [InlineData((int)IdleVerdict.Faulted, "health_check_failed")]
     [InlineData((int)IdleVerdict.PeerClosed, "peer_closed")]
+    [InlineData((int)IdleVerdict.Reset, "peer_closed")]
     public async Task The_check_at_rent_closes_what_is_not_clean(int verdict, string reason)
     {
         await using PoolHarness pool = new();

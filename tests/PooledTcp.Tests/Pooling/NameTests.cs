@@ -155,16 +155,80 @@ public sealed class NameTests
     }
 
     [Fact]
-    public async Task A_rent_never_waits_for_a_later_lookup()
+    public async Task After_a_rest_the_first_dial_goes_to_the_address_of_today()
+    {
+        await using PoolHarness pool = Pool();
+        (TcpLease lease, _) = await pool.DialAsync();
+        lease.Discard();
+        _resolver.MoveTo("10.0.0.9");
+        pool.Time.Advance(TimeSpan.FromHours(8));
+        Task<TcpLease> rent = pool.RentAsync();
+        FakeDial dial = await pool.Connector.NextAsync();
+        Assert.Equal("10.0.0.9:7000", Assert.Single(dial.Race.Targets).EndPoint.ToString());
+        dial.Open();
+        await rent;
+        Assert.Equal(["10.0.0.9:7000 1"], Shown(pool));
+    }
+
+    [Fact]
+    public async Task A_name_server_that_hangs_is_waited_for_once_and_only_a_moment()
     {
         TaskCompletionSource<IPAddress[]> hanging = new(TaskCreationOptions.RunContinuationsAsynchronously);
         await using PoolHarness pool = Pool();
         await pool.DialAsync();
         _resolver.Answer = hanging.Task;
         pool.Time.Advance(TimeSpan.FromHours(1));
+        Task<TcpLease> rent = pool.RentAsync();
+        await PoolHarness.UntilAsync(() => _resolver.Lookups == 2);
+        Task<FakeDial> dial = pool.Connector.NextAsync();
+        while (!dial.IsCompleted)
+        {
+            Assert.True(pool.Services.Clock.Read() < TimeSpan.FromHours(1) + NameCache.LookupTimeout, "It waited for the lookup's own end.");
+            pool.Time.Advance(NameCache.RefreshPatience / 5);
+            await Task.Yield();
+        }
+
+        Assert.Equal(2, (await dial).Race.Targets.Count);
+        (await dial).Open();
+        await rent;
+        pool.Time.Advance(NameCache.RefreshPatience);
+
+        // The same lookup: nobody waits for it any more.
         await pool.DialAsync();
         Assert.Equal(2, _resolver.Lookups);
         hanging.SetResult([IPAddress.Parse("10.0.0.1")]);
+    }
+
+    [Fact]
+    public async Task A_dial_that_the_end_of_the_pool_gave_up_asks_nobody()
+    {
+        PoolHarness pool = Pool();
+        await pool.DialAsync();
+        pool.Time.Advance(TimeSpan.FromSeconds(5));
+        Task<TcpLease> rent = pool.RentAsync();
+        await pool.Connector.NextAsync();
+        await pool.DisposeAsync();
+        await Assert.ThrowsAsync<PoolClosedException>(() => rent);
+        await pool.UntilAsync(static now => now.Connecting == 0);
+        Assert.Equal(1, _resolver.Lookups);
+    }
+
+    [Fact]
+    public async Task A_lookup_ends_with_the_pool_and_its_timer_too()
+    {
+        await using PoolHarness pool = Pool();
+        (TcpLease lease, _) = await pool.DialAsync();
+        lease.Discard();
+        _resolver.Answer = new TaskCompletionSource<IPAddress[]>().Task;
+        pool.Time.Advance(Interval);
+        pool.Maintain();
+        await PoolHarness.UntilAsync(() => _resolver.Lookups == 2);
+        Assert.NotEqual(0, pool.Time.ArmedTimers);
+        pool.Core.Close();
+        await PoolHarness.UntilAsync(() => pool.Time.ArmedTimers == 0);
+        pool.Time.Advance(TimeSpan.FromHours(1));
+        pool.Maintain();
+        Assert.Equal(2, _resolver.Lookups);
     }
 
     [Fact]

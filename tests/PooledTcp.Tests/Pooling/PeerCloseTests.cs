@@ -138,15 +138,80 @@ public sealed class PeerCloseTests
         pool.AssertCounts(idle: 1, used: 0);
     }
 
-    [Fact]
-    public async Task Before_its_registration_ends_it_is_not_lost()
+    /// <summary>With an event during the registration, and without one: it may still be on its way, or nothing watches.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task As_soon_as_it_is_open_the_dial_has_failed_and_nobody_is_lent_it(bool told)
     {
-        await using PoolHarness pool = PoolHarness.Automatic();
-        pool.PeerWatch.OnAdd = connection => pool.PeerWatch.CloseByPeer(connection.Id);
-        await pool.Pool.WarmUpAsync(1);
-        await pool.UntilAsync(static now => now.Closed == 1);
-        Assert.Equal(1, pool.Now.ClosedByReason["peer_closed"]);
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(failuresToOpen: 2));
+        if (told)
+        {
+            pool.PeerWatch.OnAdd = connection => pool.PeerWatch.CloseByPeer(connection.Id);
+        }
+        else
+        {
+            pool.Connector.Automatic = static _ => new FakeTransport { PeerHasClosed = true };
+        }
+
+        for (int i = 1; i <= 2; i++)
+        {
+            EndpointUnavailableException error = await Assert.ThrowsAsync<EndpointUnavailableException>(() => pool.RentAsync());
+            Assert.Contains("closed the connection as soon as it was open", error.InnerException!.Message, StringComparison.Ordinal);
+            Assert.Equal(i, pool.Now.DialsFailed);
+        }
+
+        Assert.Equal(BreakerState.Open, pool.Now.BreakerState);
+        Assert.Equal(0, pool.Now.Created);
+        Assert.Equal(0, pool.PeerWatch.Count);
         pool.AssertCounts(idle: 0, used: 0);
+        Assert.Equal(2, pool.Connector.ClosedCount);
+    }
+
+    /// <summary>Its FIN comes a moment after the dial's look: each dial succeeds, and each close asks for the next one.</summary>
+    [Theory]
+    [InlineData((int)IdleVerdict.PeerClosed)]
+    [InlineData((int)IdleVerdict.UnreadBytes)]
+    public async Task A_server_that_accepts_and_then_closes_is_dialed_for_MinIdleConnections_once_a_sweep(int verdict)
+    {
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(minIdle: 1));
+        for (int round = 1; round <= 3; round++)
+        {
+            pool.Time.Advance(TimeSpan.FromSeconds(5));
+            pool.Maintain();
+            await pool.UntilAsync(static now => now.Idle == 1);
+            await PoolHarness.UntilAsync(() => pool.PeerWatch.Count == 1);
+            FakeTransport transport = pool.Connector.Transports.Last();
+            transport.PeerClosesNow();
+            transport.Verdict = (IdleVerdict)verdict;
+            pool.PeerWatch.Raise(pool.PeerWatch.AnyId()!.Value);
+            await pool.UntilAsync(now => now.Closed == round);
+
+            // What the close asked for, and more of it.
+            pool.Maintain();
+            pool.Maintain();
+            pool.AssertCounts(idle: 0, connecting: 0);
+            Assert.Equal(round, pool.Connector.Dials);
+        }
+    }
+
+    [Fact]
+    public async Task One_found_closed_on_its_way_to_idle_is_not_replaced_at_once_either()
+    {
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(minIdle: 1));
+
+        // Parking comes between the dial's look and the publication.
+        pool.Connector.Automatic = _ =>
+        {
+            FakeTransport transport = new();
+            transport.OnPark = () => pool.PeerWatch.CloseByPeer(pool.PeerWatch.AnyId()!.Value);
+            return transport;
+        };
+        pool.Maintain();
+        await pool.UntilAsync(static now => now.Closed == 1);
+        pool.Maintain();
+        pool.AssertCounts(idle: 0, connecting: 0);
+        Assert.Equal(1, pool.Connector.Dials);
     }
 
     [Fact]
@@ -242,7 +307,7 @@ public sealed class PeerCloseTests
     [Fact]
     public async Task Closes_rents_and_returns_at_once_lose_nothing()
     {
-        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 8), idleSlots: 2, background: true);
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 8, failuresToOpen: int.MaxValue), idleSlots: 2, background: true);
         using CancellationTokenSource end = new();
         Task watcher = Task.Run(() =>
         {
@@ -260,8 +325,14 @@ public sealed class PeerCloseTests
         {
             for (int i = 0; i < 3000; i++)
             {
-                TcpLease lease = await pool.RentAsync();
-                PoolHarness.Return(lease);
+                try
+                {
+                    PoolHarness.Return(await pool.RentAsync());
+                }
+                catch (EndpointUnavailableException)
+                {
+                    // Closed before its dial was over.
+                }
             }
         }))];
         await Task.WhenAll(callers).WaitAsync(PoolHarness.Hang);

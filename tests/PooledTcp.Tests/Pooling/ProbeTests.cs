@@ -326,6 +326,7 @@ public sealed class ProbeTests
     [InlineData("redis", "*1\r\n$4\r\nPING\r\n", "+PO", "health_check_failed")]
     [InlineData("memcached", "version\r\n", "VERSION 1.6.38\r\n", null)]
     [InlineData("memcached", "version\r\n", "ERROR\r\n", "health_check_failed")]
+    [InlineData("memcached", "version\r\n", "VERSION 1.6.38\r\nSERVER_ERROR stray\r\n", "health_check_failed")]
     public async Task Configuration_names_question_and_answer(string name, string question, string answer, string? reason)
     {
         await using PoolHarness pool = PoolHarness.Automatic(
