@@ -322,7 +322,10 @@ public sealed class BreakerTests
         const int Probes = 14;
         PoolSettings patient = Settings() with
         {
-            MaxConnecting = 1, MaxConnections = 100, RentTimeout = Timeout.InfiniteTimeSpan, ConnectTimeout = TimeSpan.FromDays(1),
+            MaxConnecting = 1,
+            MaxConnections = 100,
+            RentTimeout = Timeout.InfiniteTimeSpan,
+            ConnectTimeout = TimeSpan.FromDays(1),
         };
         patient = patient with { Health = patient.Health with { MaxBackoff = TimeSpan.FromHours(1) } };
         await using PoolHarness pool = new(patient);
