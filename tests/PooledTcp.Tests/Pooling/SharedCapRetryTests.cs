@@ -49,10 +49,10 @@ public sealed class SharedCapRetryTests
     private static async Task<(TcpLease Own, Task<long> Retry, TcpLease Other)> QueueRetryAsync(KeyedPools pools, CancellationToken cancellationToken = default)
     {
         await pools[0].FillAsync(2);
-        TcpLease own = await pools[0].RentAsync();
+        TcpLease own = await pools[0].RentAsync(CancellationToken.None);
         TaskCompletionSource go = new(TaskCreationOptions.RunContinuationsAsynchronously);
         Task<long> retry = FailOnce(pools[0], () => go.Task, cancellationToken);
-        Task<TcpLease> other = pools[1].RentAsync();
+        Task<TcpLease> other = pools[1].RentAsync(CancellationToken.None);
         go.SetResult();
         await pools.UntilAsync(() => pools[0].Now is { Retries: 1, Closing: 0 });
         return (own, retry, await other);
