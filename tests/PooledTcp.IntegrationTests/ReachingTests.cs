@@ -106,9 +106,10 @@ public sealed class ReachingTests(ITestOutputHelper output)
 
         output.WriteLine($"one of two addresses died and came back under load: found again after {found.TotalMilliseconds:0} ms (MaxBackoff 1 s), {done} exchanges, {failed.Length} failed");
 
-        // What was under way at the moment it died is lost; but every rent got a connection.
-        Assert.All(failed, static e => Assert.True(e is ConnectionFaultedException or EndOfStreamException, e.ToString()));
-        Assert.Equal(0, pool.GetSnapshot().DialsFailed);
+        // What was under way at the moment it died is lost: exchanges, and dials that it had accepted and did not serve.
+        Assert.All(failed, static e => Assert.True(e is ConnectionFaultedException or EndOfStreamException or EndpointUnavailableException, e.ToString()));
+        Assert.InRange(failed.Length, 0, 16);
+        Assert.InRange(pool.GetSnapshot().DialsFailed, 0, 16);
 
         TcpAddressSnapshot At2() => pool.GetSnapshot().Addresses.Single(a => ((IPEndPoint)a.EndPoint).Address.Equals(Host(2)));
         int ConnectionsTo(int host) =>
