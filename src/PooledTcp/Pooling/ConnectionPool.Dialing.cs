@@ -48,6 +48,7 @@ internal sealed partial class ConnectionPool
         Dial? dials;
         List<WarmUp>? warm;
         bool unwanted;
+        bool isBarred;
         TimeSpan now = Services.Clock.Read();
         BreakerChange breaker;
         connection.JoinedAt = now;
@@ -80,6 +81,7 @@ internal sealed partial class ConnectionPool
             // One that closes at once warms nobody.
             warm = unwanted ? null : TakeFinishedWarmUps();
             dials = PlanDials();
+            isBarred = !_routes.LetsThrough;
         }
 
         if (unwanted)
@@ -97,6 +99,12 @@ internal sealed partial class ConnectionPool
 
         warm?.ForEach(static w => w.Done.TrySetResult());
         Launch(dials);
+        if (isBarred)
+        {
+            // Its address may have left the name meanwhile: then the others are what the next waiter depends on.
+            ArmBreakerTimer(now);
+        }
+
         Services.Maintenance.Request(this);
         Tell(breaker);
         PoolLog.Opened(Services.Logger, Name, connection.Id);
@@ -167,6 +175,7 @@ internal sealed partial class ConnectionPool
         }
 
         Launch(dials);
+        CloseForRetry();
         AwaitServer(now, mayHaveMoved: !cancelled);
         Services.Maintenance.Request(this);
         stranded?.ForEach(w => w.Fail(StrandedError(now)));

@@ -66,9 +66,7 @@ internal sealed partial class ConnectionPool
     /// </summary>
     private void RemoveClosedByPeer(TcpConnection connection)
     {
-        // A server that accepts and then closes. The close asks for a look, and dialing again for MinIdleConnections at each
-        // would be a hot loop: the next sweep is the first to try again.
-        _topUpFailed |= connection.Uses == 0;
+        NoteIfUnused(connection);
         CloseReason reason = connection.Transport.CheckIdle() switch
         {
             IdleVerdict.UnreadBytes => CloseReason.HealthCheckFailed,
@@ -81,6 +79,32 @@ internal sealed partial class ConnectionPool
         }
 
         Remove(connection, reason);
+    }
+
+    /// <summary>
+    /// A server that accepts and then closes, or says what nobody asked for. The close asks for a look, and dialing again at
+    /// each for MinIdleConnections or a warm-up would be a hot loop: for the one the next sweep is the first to try again, and
+    /// the other has failed.
+    /// </summary>
+    private void NoteIfUnused(TcpConnection connection)
+    {
+        if (connection.Uses > 0)
+        {
+            return;
+        }
+
+        _topUpFailed = true;
+        List<WarmUp>? warm;
+        lock (_gate)
+        {
+            warm = TakeWarmUps();
+        }
+
+        if (warm is not null)
+        {
+            IOException lost = new("The server closed a connection that nobody had used yet, or sent what nobody had asked for.");
+            warm.ForEach(w => w.Done.TrySetException(UnavailableError(lost, lost.Message)));
+        }
     }
 
     /// <summary>

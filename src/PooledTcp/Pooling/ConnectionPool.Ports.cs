@@ -53,6 +53,7 @@ internal sealed partial class ConnectionPool
         }
 
         Launch(dials);
+        CloseForRetry();
         HoldOffDials();
         AwaitServer(now, mayHaveMoved: true);
         Tell(breaker);

@@ -270,6 +270,7 @@ internal sealed partial class ConnectionPool
         }
 
         Launch(dials);
+        CloseForRetry();
 
         // Another address may be due while this one's probe runs.
         ArmBreakerTimer(now);

@@ -17,8 +17,8 @@ internal sealed partial class ConnectionPool
     private bool IsRetryStuck => _waiters.HasRetryWithoutDial && _closing == 0 && Live >= _settings.MaxConnections && _routes.LetsThrough;
 
     /// <summary>
-    /// Under the gate, when a close has ended or the limit was lowered: at any other time the failed connection may be open
-    /// still. The caller schedules the run, outside.
+    /// Under the gate, when a close has ended, a dial has failed, the limit was lowered, or the breaker lets dials through again: at
+    /// any other time the failed connection may be open still. The caller schedules the run, outside.
     /// </summary>
     private CloseRun? MakeRoomForRetry()
     {
@@ -42,6 +42,21 @@ internal sealed partial class ConnectionPool
         }
 
         return null;
+    }
+
+    /// <summary>For whoever took a dial or a limit from under a retry, or let dials through again.</summary>
+    private void CloseForRetry()
+    {
+        CloseRun? room;
+        lock (_gate)
+        {
+            room = MakeRoomForRetry();
+        }
+
+        if (room is not null)
+        {
+            Services.Schedule(room);
+        }
     }
 
     /// <summary>Under the gate: true for the one connection that goes.</summary>

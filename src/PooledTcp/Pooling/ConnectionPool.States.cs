@@ -93,6 +93,7 @@ internal sealed partial class ConnectionPool
     {
         bool shared;
         bool isLowered;
+        NameCache? replaced = null;
         List<WarmUp>? tooLarge;
         int reach;
         TimeSpan now = Services.Clock.Read();
@@ -101,6 +102,7 @@ internal sealed partial class ConnectionPool
             shared = settings.SharesConnectionsWith(_settings);
             if (settings.Address != _settings.Address)
             {
+                replaced = _names;
                 ResetRoutes(settings);
             }
 
@@ -118,6 +120,7 @@ internal sealed partial class ConnectionPool
             RefreshDetour();
         }
 
+        replaced?.End();
         tooLarge?.ForEach(w => w.Done.TrySetException(new InvalidOperationException(
             $"{(reach == settings.MaxConnections ? $"MaxConnections of pool '{Name}'" : "MaxTotalConnections")} was lowered to {reach}, below the {w.Count} connections to warm up.")));
 
@@ -132,16 +135,7 @@ internal sealed partial class ConnectionPool
         Launch(Plan());
         if (isLowered)
         {
-            CloseRun? room;
-            lock (_gate)
-            {
-                room = MakeRoomForRetry();
-            }
-
-            if (room is not null)
-            {
-                Services.Schedule(room);
-            }
+            CloseForRetry();
         }
 
         ArmBreakerTimer(now);

@@ -179,7 +179,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
             if (reason == CloseReason.PeerClosed)
             {
                 // As in RemoveClosedByPeer, which it would have come to a moment later.
-                _topUpFailed |= connection.Uses == 0;
+                NoteIfUnused(connection);
                 NoteIdleClose(connection);
             }
 
@@ -308,8 +308,8 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
     {
         if (!connection.Transport.TryPark())
         {
-            // A fresh one: the server speaks first, and nobody listens. Dialing again for MinIdleConnections would not help.
-            _topUpFailed |= connection.Uses == 0;
+            // A fresh one: the server speaks first, and nobody listens.
+            NoteIfUnused(connection);
             Remove(connection, CloseReason.ReturnedDirty);
             return;
         }

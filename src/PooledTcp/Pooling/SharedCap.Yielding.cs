@@ -18,7 +18,7 @@ internal sealed partial class SharedCap
         lock (_lock)
         {
             bool mayGo = isTurnOver && canGiveWay && !_isLooking;
-            bool isForOthers = mayGo && FindNext(share) is { } next && IsAhead(share, next);
+            bool isForOthers = mayGo && IsAheadOfWaiting(share);
 
             // One at a time, and not while another of its closes may still bring the place.
             bool isForItself = mayGo && !isForOthers && hasRetry && share.IsQueued && share.Closing == 0 && _queue.Count > _coming && Surplus <= 0;
@@ -68,19 +68,23 @@ internal sealed partial class SharedCap
         }
     }
 
-    /// <summary>Whom a place would go to that <paramref name="share"/> gave up now: those before are served by closes under way.</summary>
-    private CapShare? FindNext(CapShare share)
+    /// <summary>
+    /// True when a place should pass from the pool to one that queues; those in front are served by closes under way. Not the
+    /// first of the others alone: behind one that has its share stands perhaps one that has nothing, and the place that the first
+    /// gets is what brings the other to the front.
+    /// </summary>
+    private bool IsAheadOfWaiting(CapShare share)
     {
         int coming = _coming;
         for (LinkedListNode<CapShare>? place = _queue.First; place is not null; place = place.Next)
         {
-            if (place.Value != share && coming-- == 0)
+            if (place.Value != share && --coming < 0 && IsAhead(share, place.Value))
             {
-                return place.Value;
+                return true;
             }
         }
 
-        return null;
+        return false;
     }
 
     /// <summary>

@@ -381,29 +381,21 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
         // Not here: cancelling runs continuations, and the caller may hold a pool's gate.
         if (wait is not null)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(static end => end.Run.Cancel(end.Wait, end.Grace), (Run: this, Wait: wait, Grace: grace), preferLocal: false);
+            ThreadPool.UnsafeQueueUserWorkItem(static end => _ = end.Run.CancelAsync(end.Wait, end.Grace), (Run: this, Wait: wait, Grace: grace), preferLocal: false);
         }
     }
 
-    private void Cancel(CancellationTokenSource wait, TimeSpan grace)
+    private async Task CancelAsync(CancellationTokenSource wait, TimeSpan grace)
     {
         if (grace > TimeSpan.Zero)
         {
-            lock (_gate)
-            {
-                // The method may have ended while we were coming, and a timer is not to be armed while it is disposed.
-                if (ReferenceEquals(_wait, wait))
-                {
-                    wait.CancelAfter(grace);
-                }
-            }
-
-            return;
+            // Not CancelAfter: the method may be ending just now, and a timer is not to be armed while it is disposed.
+            await Task.Delay(grace, context.Time).ConfigureAwait(false);
         }
 
         try
         {
-            wait.Cancel();
+            await wait.CancelAsync().ConfigureAwait(false);
         }
         catch (ObjectDisposedException)
         {
