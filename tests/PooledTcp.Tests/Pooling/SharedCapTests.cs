@@ -166,52 +166,6 @@ public sealed class SharedCapTests
         Assert.Equal((4, 4, 2), pools.Cap.Places);
     }
 
-    [Theory]
-    [InlineData(8)]
-    [InlineData(9)]
-    public async Task Places_that_are_not_returned_are_no_reason_to_keep_the_others(int held)
-    {
-        await using KeyedPools pools = new(max: 10, keys: 3);
-        List<TcpLease> leases = [];
-        for (int i = 0; i < held; i++)
-        {
-            leases.Add(await pools[0].RentAsync());
-        }
-
-        Queue<TcpLease> busy = new();
-        for (int i = held; i < 10; i++)
-        {
-            busy.Enqueue(await pools[1].RentAsync());
-        }
-
-        // Key 1 has less than a third, and key 2 has nothing.
-        Task<TcpLease> own = pools[1].RentAsync();
-        Task<TcpLease> rent = pools[2].RentAsync();
-        await pools.PassTurnAsync();
-        PoolHarness.Return(busy.Dequeue());
-        TcpLease lease = await rent;
-        Assert.Equal(1, pools[1].SharedCapCloses);
-        Assert.False(own.IsCompleted);
-        await pools.PassTurnAsync();
-        if (held == 8)
-        {
-            // One each: they stay.
-            PoolHarness.Return(busy.Dequeue());
-            PoolHarness.Return(await own);
-            PoolHarness.Return(lease);
-            Assert.Equal((1, 0), (pools[1].SharedCapCloses, pools[2].SharedCapCloses));
-        }
-        else
-        {
-            // One for both: it goes round.
-            PoolHarness.Return(lease);
-            PoolHarness.Return(await own);
-            Assert.Equal((1, 1), (pools[1].SharedCapCloses, pools[2].SharedCapCloses));
-        }
-
-        leases.ForEach(PoolHarness.Return);
-    }
-
     [Fact]
     public async Task A_closing_connection_holds_its_place_and_is_hurried()
     {
