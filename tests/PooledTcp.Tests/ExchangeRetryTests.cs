@@ -386,6 +386,56 @@ public sealed class ExchangeRetryTests
         await drain.WaitAsync(PoolHarness.Hang);
     }
 
+    /// <summary>Behind a limit that was lowered, the dial that failed was the only thing on its way to it.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_retry_that_loses_an_inherited_dial_at_a_lowered_limit_gets_the_place_of_a_returned_connection(bool opensTheBreaker)
+    {
+        PoolSettings settings = PoolHarness.Settings(max: 4, failuresToOpen: opensTheBreaker ? 1 : 100, rent: TimeSpan.FromHours(1));
+        await using PoolHarness pool = new(settings);
+        (TcpLease first, _) = await pool.DialAsync();
+        (TcpLease second, _) = await pool.DialAsync();
+        (TcpLease third, FakeTransport used) = await pool.DialAsync();
+        PoolHarness.Return(third);
+        Task<long> exchange = pool.Pool.ExecuteAsync(AskAsync, true, Idempotent).AsTask();
+        await PoolHarness.UntilAsync(() => used.PendingBuffer.Length > 0);
+        using CancellationTokenSource leaves = new();
+        Task<TcpLease> gone = pool.RentAsync(leaves.Token);
+        FakeDial inherited = await pool.Connector.NextAsync();
+        await leaves.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => gone);
+        used.EndOfStream();
+        await pool.UntilAsync(static now => now is { Waiting: 1, Used: 2, Closing: 0 });
+        pool.Core.Apply(settings with { MaxConnections = 2 });
+        inherited.Fail();
+        await pool.UntilAsync(static now => now is { DialsFailed: 1, Connecting: 0 });
+        if (opensTheBreaker)
+        {
+            await PoolHarness.UntilAsync(() =>
+            {
+                pool.Time.Advance(TimeSpan.FromMilliseconds(10));
+                return pool.Now.BreakerState == BreakerState.HalfOpen;
+            });
+        }
+
+        // Whoever notes that the retry needs a place does so at the end of the dial, or of the pause.
+        bool isHeld = true;
+        await PoolHarness.UntilAsync(() =>
+        {
+            if (isHeld)
+            {
+                PoolHarness.Return(first);
+            }
+
+            isHeld = pool.Now.Closed < 2 && pool.Pool.TryRent(out first);
+            return pool.Now.Closed == 2;
+        });
+        (await pool.Connector.NextAsync()).Open(Answering());
+        await exchange.WaitAsync(PoolHarness.Hang);
+        PoolHarness.Return(second);
+    }
+
     private static void Fail(FakeTransport used, bool atTheEndOfTheStream)
     {
         if (atTheEndOfTheStream)

@@ -180,18 +180,14 @@ public sealed class NameTests
         pool.Time.Advance(TimeSpan.FromHours(1));
         Task<TcpLease> rent = pool.RentAsync();
         await PoolHarness.UntilAsync(() => _resolver.Lookups == 2);
-        Task<FakeDial> dial = pool.Connector.NextAsync();
-        while (!dial.IsCompleted)
-        {
-            Assert.True(pool.Services.Clock.Read() < TimeSpan.FromHours(1) + NameCache.LookupTimeout, "It waited for the lookup's own end.");
-            pool.Time.Advance(NameCache.RefreshPatience / 5);
-            await Task.Yield();
-        }
 
-        Assert.Equal(2, (await dial).Race.Targets.Count);
-        (await dial).Open();
-        await rent;
+        // The rent's deadline, the dial's budget, the lookup's own end, and the patience: now time may pass, and no more of it.
+        await PoolHarness.UntilAsync(() => pool.Time.ArmedTimers == 4, () => $"{pool.Time.ArmedTimers} timers");
         pool.Time.Advance(NameCache.RefreshPatience);
+        FakeDial dial = await pool.Connector.NextAsync();
+        Assert.Equal(2, dial.Race.Targets.Count);
+        dial.Open();
+        await rent;
 
         // The same lookup: nobody waits for it any more.
         await pool.DialAsync();
