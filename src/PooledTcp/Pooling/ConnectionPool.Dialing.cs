@@ -175,8 +175,10 @@ internal sealed partial class ConnectionPool
         }
 
         Launch(dials);
-        CloseForRetry();
         AwaitServer(now, mayHaveMoved: !cancelled);
+
+        // After the timer was armed: either dials are let through by now, or the end of the pause looks again.
+        CloseForRetry();
         Services.Maintenance.Request(this);
         stranded?.ForEach(w => w.Fail(StrandedError(now)));
         if (!cancelled)

@@ -53,9 +53,9 @@ internal sealed partial class ConnectionPool
         }
 
         Launch(dials);
-        CloseForRetry();
         HoldOffDials();
         AwaitServer(now, mayHaveMoved: true);
+        CloseForRetry();
         Tell(breaker);
         Services.Maintenance.Request(this);
         warm?.ForEach(w => w.Done.TrySetException(NoPortError("for a connection to warm up", exception)));

@@ -274,11 +274,14 @@ public sealed class BreakerTests
 
         pool.Maintain();
         Assert.Equal(FailuresToOpen, pool.Connector.Dials);
-        await PoolHarness.UntilAsync(() => pool.Time.ArmedTimers == 1);
 
-        // The breaker's own timer asks maintenance, which need not wait for its next sweep.
-        pool.Time.Advance(TimeSpan.FromMilliseconds(100));
-        pool.Maintain();
+        // The breaker's own timer asks maintenance, which need not wait for its next sweep. The dial's end may arm it late.
+        await PoolHarness.UntilAsync(() =>
+        {
+            pool.Time.Advance(TimeSpan.FromMilliseconds(100));
+            pool.Maintain();
+            return pool.Now.Connecting == 1;
+        });
         (await pool.Connector.NextAsync()).Open();
         await pool.UntilAsync(static now => now.Idle == 1);
         pool.Maintain();
