@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Microsoft.Extensions.Logging;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Health;
@@ -60,6 +61,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         Connector = connector;
         Hooks = hooks;
         Services = services;
+        Log = isAdHoc ? services.SharedLogger : new ThrottledLogger(services.Logger, services.Clock.Time);
         _cap = services.Cap;
         _share = new CapShare(this);
         _settings = settings;
@@ -98,6 +100,9 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
     public EndpointHooks Hooks { get; }
 
     public PoolServices Services { get; }
+
+    /// <summary>One second per kind of event; ad hoc pools share it, as their number has no bound.</summary>
+    private ILogger Log { get; }
 
     public PoolSettings Settings => _settings;
 
@@ -292,7 +297,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
             }
 
             PoolLog.ResetFailed(
-                Services.Logger,
+                Log,
                 e is OperationCanceledException ? new TimeoutException($"The reset hook took longer than ConnectTimeout ({timeout.TotalSeconds:0.###} s).", e) : e,
                 Name,
                 connection.Id);
