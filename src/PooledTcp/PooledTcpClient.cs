@@ -58,19 +58,22 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
         _hooks = hooks;
         ILogger logger = new SafeLogger((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger("PooledTcp"));
         PoolClock clock = new(timeProvider ?? TimeProvider.System);
+        ThrottledLogger sharedLogger = new(logger, clock.Time);
         LocalPorts ports = new(clock.Time);
         _connectors = connectors ?? ((name, hooks) => new SocketConnector(name, hooks.Connect, ports, clock.Time));
         _services = new PoolServices
         {
             Clock = clock,
             Logger = logger,
+            SharedLogger = sharedLogger,
             Ports = ports,
             Resolve = resolve ?? Dns.GetHostAddressesAsync,
             Lane = new ClosingLane(settings.MaxClosing),
             PeerWatch = PortAbilities.Detected.PeerCloseEvents ? new PeerCloseWatch() : NoPeerCloseWatch.Instance,
 
+            Telemetry = new ClientTelemetry(PoolInstruments.For(meterFactory), settings.Telemetry) { Pools = AllPools },
             Cap = new SharedCap(settings.MaxTotalConnections, clock),
-            Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(logger, e)),
+            Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(sharedLogger, e)),
         };
         foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
         {
@@ -207,6 +210,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
 
             _services.Lane.Resize(settings.MaxClosing - _settings.MaxClosing);
             _services.Cap.Resize(settings.MaxTotalConnections);
+            _services.Telemetry.Settings = settings.Telemetry;
             _settings = settings;
             foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
             {

@@ -1,10 +1,12 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.ObjectPool;
+using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Health;
 using PooledTcp.Ports;
 using PooledTcp.Shutdown;
+using PooledTcp.Telemetry;
 
 namespace PooledTcp.Pooling;
 
@@ -18,13 +20,19 @@ internal sealed class PoolServices
 
     public required PoolClock Clock { get; init; }
 
+    /// <summary>Where each configured pool's own throttle leads.</summary>
     public required ILogger Logger { get; init; }
+
+    /// <summary>One throttle for what concerns the client as a whole, and for all its ad hoc pools.</summary>
+    public required ILogger SharedLogger { get; init; }
 
     public required Maintenance Maintenance { get; init; }
 
     public required LocalPorts Ports { get; init; }
 
     public required ClosingLane Lane { get; init; }
+
+    public ClientTelemetry Telemetry { get; init; } = new(PoolInstruments.For(factory: null), TelemetrySettings.From(new TcpTelemetryOptions()));
 
     /// <summary>Without one, the sweep looks.</summary>
     public IPeerCloseWatch PeerWatch { get; init; } = NoPeerCloseWatch.Instance;
