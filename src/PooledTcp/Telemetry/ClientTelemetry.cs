@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using PooledTcp.Configuration;
 
 namespace PooledTcp.Telemetry;
@@ -14,7 +13,7 @@ internal sealed class ClientTelemetry
 
     private static readonly PoolTags AdHoc = new(PoolTags.AdHoc, address: null, port: null);
 
-    private readonly ConcurrentDictionary<EndpointAddress, PoolTags> _adHoc = new();
+    private readonly Dictionary<EndpointAddress, PoolTags> _adHoc = [];
     private volatile TelemetrySettings _settings;
 
     public ClientTelemetry(PoolInstruments instruments, TelemetrySettings settings)
@@ -32,11 +31,7 @@ internal sealed class ClientTelemetry
     public TelemetrySettings Settings
     {
         get => _settings;
-        set
-        {
-            _settings = value;
-            _adHoc.Clear();
-        }
+        set => _settings = value;
     }
 
     public PoolTags TagsOf(string pool, bool isAdHoc, EndpointAddress address)
@@ -51,10 +46,16 @@ internal sealed class ClientTelemetry
             return Make(pool, address);
         }
 
-        // The check may let a few more through when pools are made at one moment, which harms nobody.
-        return _adHoc.TryGetValue(address, out PoolTags? known) ? known
-            : _adHoc.Count < MaxAdHocAddresses ? _adHoc.GetOrAdd(address, static address => Make(PoolTags.AdHoc, address))
-            : AdHoc;
+        // Never forgotten, not even at a reload: an exporter keeps every series it was ever told.
+        lock (_adHoc)
+        {
+            if (!_adHoc.TryGetValue(address, out PoolTags? tags) && _adHoc.Count < MaxAdHocAddresses)
+            {
+                _adHoc.Add(address, tags = Make(PoolTags.AdHoc, address));
+            }
+
+            return tags ?? AdHoc;
+        }
     }
 
     private static PoolTags Make(string pool, EndpointAddress address) => new(pool, address.Host, address.IsUnix ? null : address.Port);

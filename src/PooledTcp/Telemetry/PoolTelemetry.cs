@@ -285,16 +285,20 @@ internal sealed class PoolTelemetry
         span.SetTag(Attributes.PoolMax, pool.Max);
     }
 
-    /// <summary>Under the caller's activity, for the exemplar: it is somebody else's thread that serves a waiter.</summary>
+    /// <summary>
+    /// Under the caller's activity, for the exemplar: it is somebody else's thread that serves a waiter. Under none where the
+    /// caller has none or its has ended, so that the wait is not put down to the trace of whoever serves it.
+    /// </summary>
     private void RecordWaitOf(in WaitFacts wait, TimeSpan waited, bool? reused, string? error)
     {
-        if (wait.Caller is not { IsStopped: false } caller)
+        Activity? caller = wait.Caller is { IsStopped: false } running ? running : null;
+        Activity? before = Activity.Current;
+        if (ReferenceEquals(before, caller))
         {
             RecordWait(waited, reused, error);
             return;
         }
 
-        Activity? before = Activity.Current;
         Activity.Current = caller;
         try
         {
