@@ -25,6 +25,12 @@ internal sealed partial class ConnectionPool
         connection.HandTo(this);
     }
 
+    /// <summary>What logs and telemetry call it: a hook that was cancelled took too long, unless the pool took the socket away from it.</summary>
+    private static Exception ExplainHook(TcpConnection connection, Exception error, string hook, string setting, TimeSpan timeout) =>
+        error is OperationCanceledException && connection.InterruptReason is null
+            ? new TimeoutException($"{hook} took longer than {setting} ({timeout.TotalSeconds:0.###} s).", error)
+            : error;
+
     /// <summary>Runs the reset hook before the connection goes idle. It counts as used meanwhile, and the caller does not wait.</summary>
     private async Task ResetAsync(TcpConnection connection, Func<TcpLease, CancellationToken, ValueTask> reset)
     {
@@ -38,7 +44,7 @@ internal sealed partial class ConnectionPool
         }
         catch (Exception e)
         {
-            failure = e;
+            failure = ExplainHook(connection, e, "The reset hook", "ConnectTimeout", timeout);
         }
 
         _telemetry.HealthCheckEnded(span, "reset", Services.Clock.Read() - start, failure);
@@ -53,11 +59,7 @@ internal sealed partial class ConnectionPool
         }
         else
         {
-            PoolLog.ResetFailed(
-                Log,
-                failure is OperationCanceledException ? new TimeoutException($"The reset hook took longer than ConnectTimeout ({timeout.TotalSeconds:0.###} s).", failure) : failure,
-                Name,
-                connection.Id);
+            PoolLog.ResetFailed(Log, failure, Name, connection.Id);
             Remove(connection, CloseReason.HealthCheckFailed);
         }
     }

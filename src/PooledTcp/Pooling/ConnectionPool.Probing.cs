@@ -143,7 +143,7 @@ internal sealed partial class ConnectionPool
         }
         catch (Exception e)
         {
-            failure = e;
+            failure = ExplainHook(connection, e, "The probe", "Health.ProbeTimeout", timeout);
         }
 
         _telemetry.HealthCheckEnded(span, "probe", Services.Clock.Read() - start, failure);
@@ -153,11 +153,11 @@ internal sealed partial class ConnectionPool
         }
         else
         {
-            EndFailedProbe(connection, failure, timeout);
+            EndFailedProbe(connection, failure);
         }
     }
 
-    private void EndFailedProbe(TcpConnection connection, Exception error, TimeSpan timeout)
+    private void EndFailedProbe(TcpConnection connection, Exception error)
     {
         connection.EndProbe();
         if (connection.InterruptReason is { } interrupted)
@@ -174,11 +174,7 @@ internal sealed partial class ConnectionPool
         }
 
         Remove(connection, CloseReason.HealthCheckFailed);
-        PoolLog.ProbeFailed(
-            Log,
-            error is OperationCanceledException ? new TimeoutException($"The probe took longer than Health.ProbeTimeout ({timeout.TotalSeconds:0.###} s).", error) : error,
-            Name,
-            connection.Id);
+        PoolLog.ProbeFailed(Log, error, Name, connection.Id);
     }
 
     /// <summary>Back to where it lay. The order of the statements is <see cref="TcpConnection.EndProbe"/>'s.</summary>
