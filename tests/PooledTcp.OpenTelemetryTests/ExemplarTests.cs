@@ -34,27 +34,46 @@ public sealed class ExemplarTests
         await using EchoServer server = new();
         using Traced traced = new();
         await using PooledTcpClient client = Clients.For(server.Address, static cache => cache.MaxConnections = 1);
-        TcpLease lease = await client.RentAsync();
         using Measured measured = new(exemplars: true);
-        Task<TcpLease> waiting;
-        ActivityContext waiter;
-        using (Activity request = traced.Start("waiter"))
-        {
-            waiter = request.Context;
-            waiting = client.RentAsync();
-        }
-
+        TcpLease lease = await client.RentAsync();
         ActivityContext returner;
+        Activity waiter = traced.Start("waiter");
+        Task<TcpLease> waiting = client.RentAsync();
+        Activity.Current = null;
         using (Activity request = traced.Start("returner"))
         {
             returner = request.Context;
             lease.Return();
+            Assert.Same(request, Activity.Current);
         }
 
         lease = await waiting;
         AssertLeadsTo(returner, measured, "use_time", server);
-        AssertLeadsTo(waiter, measured, "wait_time", server);
+        AssertLeadsTo(waiter.Context, measured, "wait_time", server, "reused=True");
         lease.Return();
+        waiter.Dispose();
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_wait_is_never_put_down_to_the_trace_of_who_ended_it(bool hadCaller)
+    {
+        await using EchoServer server = new();
+        using Traced traced = new();
+        await using PooledTcpClient client = Clients.For(server.Address, static cache => cache.MaxConnections = 1);
+        using Measured measured = new(exemplars: true);
+        TcpLease lease = await client.RentAsync();
+        Activity? caller = hadCaller ? traced.Start("gone by then") : null;
+        Task<TcpLease> waiting = client.RentAsync();
+        caller?.Dispose();
+        using (traced.Start("returner"))
+        {
+            lease.Return();
+        }
+
+        (await waiting).Return();
+        Assert.Empty(Read(measured, "wait_time", server, "reused=True").Exemplars);
     }
 
     [Fact]
@@ -68,16 +87,18 @@ public sealed class ExemplarTests
         using Activity request = traced.Start("request");
         await Assert.ThrowsAsync<RentTimeoutException>(
             () => client.GetPool("cache").RentAsync(TimeSpan.FromMilliseconds(50), CancellationToken.None).AsTask().WaitAsync(Traced.Hang));
-        AssertLeadsTo(request.Context, measured, "wait_time", server);
+        AssertLeadsTo(request.Context, measured, "wait_time", server, "error.type=acquire_timeout");
         lease.Return();
     }
 
-    private static void AssertLeadsTo(ActivityContext expected, Measured measured, string metric, EchoServer server)
+    private static void AssertLeadsTo(ActivityContext expected, Measured measured, string metric, EchoServer server, string? which = null)
     {
-        Measured.Series series = Assert.Single(
-            measured.Read($"pooled_tcp.connection.{metric}", one => one.Attributes.EndsWith($" server.port={server.Port}", StringComparison.Ordinal)));
-        Exemplar exemplar = Assert.Single(series.Exemplars);
+        Exemplar exemplar = Assert.Single(Read(measured, metric, server, which).Exemplars);
         Assert.Equal(expected.TraceId, exemplar.TraceId);
         Assert.Equal(expected.SpanId, exemplar.SpanId);
     }
+
+    private static Measured.Series Read(Measured measured, string metric, EchoServer server, string? which) => Assert.Single(measured.Read(
+        $"pooled_tcp.connection.{metric}",
+        one => one.Attributes.EndsWith($" server.port={server.Port}", StringComparison.Ordinal) && one.Attributes.Contains(which ?? "", StringComparison.Ordinal)));
 }

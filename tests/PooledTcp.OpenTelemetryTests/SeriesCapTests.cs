@@ -23,7 +23,7 @@ public sealed class SeriesCapTests
         PooledTcpOptions options = new();
         options.Defaults.ConnectCallback = async (context, token) =>
         {
-            // The last address byte and the port tell which key it is.
+            // The port tells which key it is.
             if (((IPEndPoint)context.EndPoint).Port % Reachable != 0)
             {
                 throw new SocketException((int)SocketError.ConnectionRefused);
@@ -72,7 +72,10 @@ public sealed class SeriesCapTests
         {
             List<Measured.Series> all = measured.Read($"pooled_tcp.connection.{metric}");
             Assert.DoesNotContain(all, static one => one.Attributes.Contains("otel.metric.overflow", StringComparison.Ordinal));
-            List<Measured.Series> adHoc = [.. all.Where(static one => one.Attributes.Contains("pooled_tcp.pool.name=ad_hoc", StringComparison.Ordinal))];
+
+            // Other tests have left zeros of other addresses on the meter of the process.
+            List<Measured.Series> adHoc = [.. all.Where(static one => one.Attributes.Contains("pooled_tcp.pool.name=ad_hoc server.address=10.9.8.7 ", StringComparison.Ordinal)
+                || one.Attributes.EndsWith("pooled_tcp.pool.name=ad_hoc", StringComparison.Ordinal))];
 
             // Of a histogram an address has one series, or with the catch-all of both outcomes two.
             Assert.InRange(adHoc.Count, series ?? 1, series ?? (2 * (ToldApart + 1)));

@@ -24,7 +24,7 @@ public sealed class CloseMetricTests
         await using MetricRig rig = new();
         await rig.FillAsync(1);
         rig.Cache.Clear();
-        await AssertClosedAsync(rig, "cleared", "local", "quiet");
+        await AssertClosedAsync(rig, "cleared", "local", "graceful");
     }
 
     [Fact]
@@ -62,7 +62,7 @@ public sealed class CloseMetricTests
         await using MetricRig rig = new();
         await rig.FillAsync(1);
         await rig.StepUntilAsync(() => rig.Read(Closed).Count > 0);
-        await AssertClosedAsync(rig, "idle_timeout", "local", "quiet");
+        await AssertClosedAsync(rig, "idle_timeout", "local", "graceful");
     }
 
     [Fact]
@@ -94,30 +94,78 @@ public sealed class CloseMetricTests
     public async Task A_probe_takes_as_long_as_the_answer()
     {
         FakeProbe probe = new();
-        await using MetricRig rig = new(hooks: probe.Hooks, endpoint: static o =>
-        {
-            o.Health.ProbeInterval = TimeSpan.FromSeconds(20);
-            o.Health.ProbeTimeout = TimeSpan.FromSeconds(15);
-        });
+        await using MetricRig rig = new(Probed, probe.Hooks);
         await rig.FillAsync(1);
-        Task<(long Id, TaskCompletionSource Answer)> asked = probe.NextAsync();
-        await rig.StepUntilAsync(() => asked.IsCompleted);
+        await StepUntilProbingAsync(rig);
+        (_, TaskCompletionSource answer) = await probe.NextAsync();
         rig.Time.Advance(TimeSpan.FromMilliseconds(7));
-        (await asked).Answer.SetResult();
+        answer.SetResult();
+
+        // A step of the clock may have come between its first reading and the question.
         string measured = Assert.Single(await rig.ReadAsync(HealthCheck, 1));
-        Assert.EndsWith($" pooled_tcp.health_check.kind=probe {MetricRig.Pool}", measured, StringComparison.Ordinal);
+        Assert.Contains(measured, (string[])[$"0.007 {Kind("probe")}", $"1.007 {Kind("probe")}"]);
     }
 
     [Fact]
     public async Task A_probe_that_failed_says_why()
     {
         EndpointHooks hooks = new() { Probe = static (_, _) => throw new InvalidDataException("not PONG") };
-        await using MetricRig rig = new(hooks: hooks, endpoint: static o => o.Health.ProbeInterval = TimeSpan.FromSeconds(20));
+        await using MetricRig rig = new(Probed, hooks);
         await rig.FillAsync(1);
-        await rig.StepUntilAsync(() => rig.Read(HealthCheck).Count > 0);
-        Assert.Equal([$"0 error.type=System.IO.InvalidDataException pooled_tcp.health_check.kind=probe {MetricRig.Pool}"], rig.Read(HealthCheck));
+        await StepUntilProbingAsync(rig);
+        Assert.EndsWith($" error.type=System.IO.InvalidDataException {Kind("probe")}", Assert.Single(await rig.ReadAsync(HealthCheck, 1)), StringComparison.Ordinal);
         await AssertClosedAsync(rig, "health_check_failed", "local", "abort");
     }
+
+    [Fact]
+    public async Task A_probe_without_an_answer_is_a_timeout()
+    {
+        FakeProbe probe = new();
+        await using MetricRig rig = new(Probed, probe.Hooks);
+        await rig.FillAsync(1);
+        await StepUntilProbingAsync(rig);
+        (_, TaskCompletionSource answer) = await probe.NextAsync();
+        rig.Time.Advance(TimeSpan.FromHours(1));
+        await rig.UntilAsync(() => rig.Now.Closed == 1 || rig.Read(HealthCheck).Count > 0);
+        answer.TrySetResult();
+        Assert.EndsWith($" error.type=System.TimeoutException {Kind("probe")}", Assert.Single(await rig.ReadAsync(HealthCheck, 1)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_reset_is_a_health_check_of_its_own_kind()
+    {
+        TaskCompletionSource running = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        TaskCompletionSource answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        EndpointHooks hooks = new()
+        {
+            Reset = async (_, _) =>
+            {
+                running.SetResult();
+                await answer.Task;
+            },
+        };
+        await using MetricRig rig = new(hooks: hooks);
+        await rig.FillAsync(1);
+        await running.Task.WaitAsync(PoolHarness.Hang);
+        rig.Time.Advance(TimeSpan.FromMilliseconds(7));
+        answer.SetResult();
+        Assert.Equal([$"0.007 {Kind("reset")}"], await rig.ReadAsync(HealthCheck, 1));
+    }
+
+    /// <summary>Nothing but a probe ends it.</summary>
+    private static void Probed(TcpEndpointOptions options)
+    {
+        options.IdleTimeout = Timeout.InfiniteTimeSpan;
+        options.RetentionPeriod = Timeout.InfiniteTimeSpan;
+        options.Lifetime = Timeout.InfiniteTimeSpan;
+        options.Health.ProbeInterval = TimeSpan.FromSeconds(20);
+        options.Health.ProbeTimeout = TimeSpan.FromHours(1);
+    }
+
+    /// <summary>The clock stops as soon as a probe has begun.</summary>
+    private static Task StepUntilProbingAsync(MetricRig rig) => rig.StepUntilAsync(() => rig.Cache.Core.IsProbing || rig.Read(HealthCheck).Count > 0);
+
+    private static string Kind(string kind) => $"pooled_tcp.health_check.kind={kind} {MetricRig.Pool}";
 
     private static async Task AssertClosedAsync(MetricRig rig, string reason, string initiator, string method) =>
         Assert.Equal(

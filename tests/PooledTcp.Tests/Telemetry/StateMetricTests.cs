@@ -81,19 +81,24 @@ public sealed class StateMetricTests
     }
 
     [Fact]
-    public async Task The_server_address_can_be_left_out_and_a_port_is_a_number()
+    public async Task The_server_address_can_be_left_out_at_once()
     {
         await using MetricRig rig = new();
         await rig.FillAsync(1);
+        Assert.Equal([$"100 {MetricRig.Pool}"], rig.Read("pooled_tcp.connection.max"));
         rig.Client.Apply(MetricRig.Settings(configure: static o => o.Telemetry.ServerAddress = false));
-        Assert.Equal(["100 pooled_tcp.pool.name=cache"], rig.Read("pooled_tcp.connection.max"));
+        Assert.Equal(
+            [$"0 {MetricRig.Pool}", "100 pooled_tcp.pool.name=cache"],
+            rig.Read("pooled_tcp.connection.max").Order(StringComparer.Ordinal));
         TcpLease lease = await rig.RentAsync();
         rig.Time.Advance(TimeSpan.FromSeconds(1));
         PoolHarness.Return(lease);
         Assert.Equal("1 pooled_tcp.pool.name=cache", rig.Read("pooled_tcp.connection.use_time")[^1]);
 
         rig.Client.Apply(MetricRig.Settings());
-        Assert.Equal([$"100 {MetricRig.Pool}"], rig.Read("pooled_tcp.connection.max"));
+        Assert.Equal(
+            ["0 pooled_tcp.pool.name=cache", $"100 {MetricRig.Pool}"],
+            rig.Read("pooled_tcp.connection.max").Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -156,19 +161,28 @@ public sealed class StateMetricTests
     }
 
     [Fact]
-    public async Task The_first_hundred_ad_hoc_addresses_are_told_apart_and_no_more()
+    public async Task The_first_fifty_ad_hoc_addresses_are_told_apart_and_no_more()
     {
         await using MetricRig rig = new();
-        for (int i = 0; i < 150; i++)
-        {
-            await rig.FillAsync(1, rig.Client.GetPool(new IPEndPoint(new IPAddress([10, 2, (byte)(i / 100), (byte)(i % 100)]), 502)));
-        }
+        await FillAddressesAsync(rig, first: 0, count: 120);
 
         string[] idle = [.. rig.Read("pooled_tcp.connection.count").Where(static one =>
             one.Contains("state=idle", StringComparison.Ordinal) && one.Contains("pool.name=ad_hoc", StringComparison.Ordinal))];
-        Assert.Equal(100, idle.Count(static one => one.StartsWith("1 ", StringComparison.Ordinal) && one.Contains("server.port=502", StringComparison.Ordinal)));
-        Assert.Equal("50 pooled_tcp.connection.state=idle pooled_tcp.pool.name=ad_hoc", Assert.Single(idle, static one => !one.Contains("server.", StringComparison.Ordinal)));
-        Assert.Equal(101, idle.Length);
+        Assert.Equal(50, idle.Count(static one => one.StartsWith("1 ", StringComparison.Ordinal) && one.Contains("server.port=502", StringComparison.Ordinal)));
+        Assert.Equal("70 pooled_tcp.connection.state=idle pooled_tcp.pool.name=ad_hoc", Assert.Single(idle, static one => !one.Contains("server.", StringComparison.Ordinal)));
+        Assert.Equal(51, idle.Length);
+    }
+
+    [Fact]
+    public async Task A_reload_tells_no_other_addresses_apart()
+    {
+        await using MetricRig rig = new();
+        await FillAddressesAsync(rig, first: 0, count: 50);
+        Assert.Equal(51, rig.Read("pooled_tcp.connection.max").Count);
+        await rig.StepUntilAsync(() => rig.Client.Pools.Count == 1);
+        rig.Client.Apply(MetricRig.Settings(static o => o.MaxConnections = 9));
+        await FillAddressesAsync(rig, first: 50, count: 50);
+        Assert.Equal(52, rig.Read("pooled_tcp.connection.max").Count);
     }
 
     [Fact]
@@ -186,5 +200,13 @@ public sealed class StateMetricTests
         await rig.FillAsync(2);
         await rig.Client.DisposeAsync();
         Assert.DoesNotContain(rig.Read("pooled_tcp.connection.count"), static one => !one.StartsWith("0 ", StringComparison.Ordinal));
+    }
+
+    private static async Task FillAddressesAsync(MetricRig rig, int first, int count)
+    {
+        for (int i = first; i < first + count; i++)
+        {
+            await rig.FillAsync(1, rig.Client.GetPool(new IPEndPoint(new IPAddress([10, 2, 0, (byte)i]), 502)));
+        }
     }
 }
