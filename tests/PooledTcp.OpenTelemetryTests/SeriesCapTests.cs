@@ -33,7 +33,8 @@ public sealed class SeriesCapTests
             await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, server.Port), token);
             return socket;
         };
-        await using PooledTcpClient client = new(options);
+        using OwnMeters meters = new();
+        await using PooledTcpClient client = new(options, meterFactory: meters);
         using Measured measured = new();
         int served = 0;
         int refused = 0;
