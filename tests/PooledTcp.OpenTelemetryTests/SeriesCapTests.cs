@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.Extensions.Time.Testing;
 using PooledTcp.OpenTelemetryTests.Harness;
 using Xunit;
 
@@ -33,8 +34,10 @@ public sealed class SeriesCapTests
             await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, server.Port), token);
             return socket;
         };
+
+        // Its clock stands still: no pool goes away unused, and no idle connection is closed, however long this takes.
         using OwnMeters meters = new();
-        await using PooledTcpClient client = new(options, meterFactory: meters);
+        await using PooledTcpClient client = new(options, meterFactory: meters, timeProvider: new FakeTimeProvider());
         using Measured measured = new();
         int served = 0;
         int refused = 0;

@@ -59,7 +59,7 @@ public sealed class CloseMetricTests
     [Fact]
     public async Task Idle_for_too_long()
     {
-        await using MetricRig rig = new();
+        await using MetricRig rig = new(static o => (o.Lifetime, o.RetentionPeriod) = (Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan));
         await rig.FillAsync(1);
         await rig.StepUntilAsync(() => rig.Read(Closed).Count > 0);
         await AssertClosedAsync(rig, "idle_timeout", "local", "graceful");
