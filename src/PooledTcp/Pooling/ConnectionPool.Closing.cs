@@ -156,6 +156,7 @@ internal sealed partial class ConnectionPool
             PoolLog.ShareExceeded(Log, Name);
         }
 
+        _telemetry.Closed(now - connection.CreatedAt, CloseReasons.Name(run.Reason), outcome.Initiator, CloseMethods.Name(outcome.Method));
         PoolLog.Closed(
             Log,
             Name,
@@ -164,7 +165,7 @@ internal sealed partial class ConnectionPool
             connection.Uses,
             CloseReasons.Name(run.Reason),
             CloseMethods.Name(outcome.Method),
-            outcome.PeerFirst ? "peer" : "local",
+            outcome.Initiator,
             run.Why);
     }
 
@@ -187,6 +188,7 @@ internal sealed partial class ConnectionPool
                 Tokens = TokensFor(account),
                 Lane = Services.Lane,
                 Time = Services.Clock.Time,
+                Telemetry = _telemetry,
                 VanishedAfter = connection.VanishedAfter,
                 PeerCloseTimeout = reason == CloseReason.PeerIdleLimit ? LearnedCloseTimeout(connection) : settings.Shutdown.ServerCloseTimeout,
                 PortsExhausted = _portsExhausted is not null,
