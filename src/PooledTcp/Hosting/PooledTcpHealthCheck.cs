@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using PooledTcp.Telemetry;
 
 namespace PooledTcp.Hosting;
 
@@ -102,7 +103,9 @@ internal sealed class PooledTcpHealthCheck(PooledTcpClient client, TimeProvider 
         };
         if (now.LastConnectError is { } error)
         {
-            data["last_error"] = LastErrorText.Of(error);
+            // Its kind, not its message: health endpoints are often open to everybody, and the message may be a handshake
+            // hook's, with the password in it that was refused.
+            data["last_error"] = ErrorTypes.Of(error);
             data["last_error_age_seconds"] = Math.Round(now.LastConnectErrorAge!.Value.TotalSeconds, 3);
         }
 
@@ -111,6 +114,6 @@ internal sealed class PooledTcpHealthCheck(PooledTcpClient client, TimeProvider 
 
     private static string LastError(TcpPoolSnapshot now) =>
         now.LastConnectError is { } error
-            ? string.Create(CultureInfo.InvariantCulture, $" (last dial error {now.LastConnectErrorAge!.Value.TotalSeconds:0} s ago: {LastErrorText.Of(error)})")
+            ? string.Create(CultureInfo.InvariantCulture, $" (last dial error {now.LastConnectErrorAge!.Value.TotalSeconds:0} s ago: {ErrorTypes.Of(error)})")
             : "";
 }

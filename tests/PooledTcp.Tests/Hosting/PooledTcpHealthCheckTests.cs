@@ -80,11 +80,11 @@ public sealed class PooledTcpHealthCheckTests : IAsyncDisposable
         HealthReportEntry entry = await CheckAsync();
         Assert.Equal(HealthStatus.Unhealthy, entry.Status);
         Assert.Equal(
-            "cache: it cannot be reached and no connection is left, so rents fail at once (last dial error 0 s ago: SocketException ConnectionRefused).",
+            "cache: it cannot be reached and no connection is left, so rents fail at once (last dial error 0 s ago: connection_refused).",
             entry.Description);
         IReadOnlyDictionary<string, object> data = Data(entry, "cache");
         Assert.Equal(
-            ("Unhealthy", "Open", "Open", 1, "SocketException ConnectionRefused", 0d),
+            ("Unhealthy", "Open", "Open", 1, "connection_refused", 0d),
             ((string)data["status"], (string)data["state"], (string)data["breaker"], (int)data["addresses_failing"], (string)data["last_error"], (double)data["last_error_age_seconds"]));
         Assert.Equal("Healthy", Data(entry, "other")["status"]);
 
