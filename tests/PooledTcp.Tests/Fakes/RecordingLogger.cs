@@ -33,6 +33,8 @@ internal sealed class RecordingLogger : ILogger, ILoggerFactory
     {
     }
 
+    public IReadOnlyCollection<Entry> Entries => _entries;
+
     public bool Has(string name) => Count(name) > 0;
 
     public int Count(string name) => _entries.Count(entry => entry.Name == name);
