@@ -31,29 +31,6 @@ public sealed class MetricTests
         Assert.Equal((Idle: 2, Used: 0, Connecting: 0, Closing: 0), States(measured, server));
     }
 
-    /// <summary>The port stays taken for a minute after the pool that took it has gone.</summary>
-    [Fact]
-    public async Task A_time_wait_is_told_though_its_pool_has_retired()
-    {
-        await using EchoServer server = new();
-        PooledTcpOptions options = new();
-        options.Defaults.IdleTimeout = TimeSpan.FromMilliseconds(100);
-        using OwnMeters meters = new();
-        await using PooledTcpClient client = new(options, meterFactory: meters);
-        using Measured measured = new();
-        (await client.RentAsync(new IPEndPoint(IPAddress.Loopback, server.Port))).Return();
-        long start = Stopwatch.GetTimestamp();
-        while (client.Pools.Count > 0)
-        {
-            Assert.True(Stopwatch.GetElapsedTime(start) < Traced.Hang, "The pool never retired.");
-            await Task.Delay(20);
-        }
-
-        string mine = $"server.port={server.Port}";
-        Assert.Equal(1, Assert.Single(measured.Read("pooled_tcp.port.time_wait", one => one.Attributes.Contains(mine, StringComparison.Ordinal))).Value);
-        Assert.Equal(1, Assert.Single(measured.Read("pooled_tcp.port.used", one => one.Attributes.Contains(mine, StringComparison.Ordinal))).Value);
-    }
-
     [Fact]
     public async Task States_are_never_negative_and_sum_to_the_connections_there_are()
     {
@@ -180,6 +157,7 @@ public sealed class MetricTests
             client.GetPool(address, partition).RentAsync(TimeSpan.FromMinutes(1), CancellationToken.None).AsTask().WaitAsync(Traced.Hang);
     }
 
+    /// <summary>The port stays taken for a minute after the pool that took it has gone.</summary>
     [Fact]
     public async Task Ports_outlive_the_ad_hoc_pool_that_owes_them()
     {
