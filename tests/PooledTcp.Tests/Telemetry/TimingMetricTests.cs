@@ -137,23 +137,6 @@ public sealed class TimingMetricTests
     }
 
     [Fact]
-    public async Task A_dial_that_the_pool_called_off_has_neither_succeeded_nor_failed()
-    {
-        await using MetricRig rig = new(automatic: false);
-        Task<TcpLease> rent = rig.RentAsync();
-        FakeDial first = await rig.Connector.NextAsync();
-        rig.Time.Advance(TimeSpan.FromSeconds(1));
-        rig.Cache.Clear();
-        FakeDial second = await rig.Connector.NextAsync();
-        Assert.True(first.CancellationToken.IsCancellationRequested);
-        rig.Time.Advance(TimeSpan.FromMilliseconds(500));
-        second.Open();
-        await rent;
-        Assert.Equal([$"0.5 {MetricRig.Pool}"], await rig.ReadAsync(CreateTime, 1));
-        Assert.Equal([$"1.5 pooled_tcp.connection.reused=false {MetricRig.Pool}"], await rig.ReadAsync(WaitTime, 1));
-    }
-
-    [Fact]
     public async Task A_dial_without_a_port_counts_as_exhaustion_and_so_does_the_rent_that_waited_for_one()
     {
         await using MetricRig rig = new(automatic: false);
