@@ -130,7 +130,7 @@ internal static class FiguresOf
     };
 
     /// <summary>As <c>error.type</c> of the metrics has it.</summary>
-    private static string ErrorType(Exception error) => error.GetBaseException() switch
+    public static string ErrorType(Exception error) => error.GetBaseException() switch
     {
         SocketException socket => JsonNamingPolicy.SnakeCaseLower.ConvertName(socket.SocketErrorCode.ToString()),
         { } other => other.GetType().FullName ?? other.GetType().Name,
