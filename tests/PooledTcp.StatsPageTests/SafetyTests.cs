@@ -184,6 +184,15 @@ public sealed class SafetyTests(Browser browser)
         Assert.Equal("Shop", json.RootElement.GetProperty("application").GetString());
     }
 
+    [Fact]
+    public async Task It_may_be_the_whole_site()
+    {
+        await using Site site = await Site.StartAsync(map: static app => app.MapPooledTcpStats("/"));
+        Assert.Contains("href=\"./stats.json\"", await site.Http.GetStringAsync("/", Patience.Token), StringComparison.Ordinal);
+        using JsonDocument json = JsonDocument.Parse(await site.Http.GetStringAsync("/stats.json", Patience.Token));
+        Assert.Equal(0, json.RootElement.GetProperty("totals").GetProperty("pools").GetInt32());
+    }
+
     private sealed class ByHeader(IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory loggers, UrlEncoder encoder)
         : AuthenticationHandler<AuthenticationSchemeOptions>(options, loggers, encoder)
     {

@@ -40,7 +40,7 @@ internal static class PoolTable
         ]),
         ("Ports",
         [
-            new("Taken", "Ports", Figure("port.used") + Of("port.budget") + Bar("ports", "level"), Figure("port_pressure_max", 'p', "highest pressure ")),
+            new("Taken", "Ports", Figure("port.used") + Of("port.budget") + Bar("ports", "level"), Figure("port_pressure_max", 'p') + " <span class=\"of\">at most</span>"),
             new("TIME-WAIT", "TIME-WAIT", Figure("port.time_wait") + Of("port.time_wait_max"), ""),
         ]),
         ("Breaker", [new("", "Breaker", Figure("breaker", 'c'), "")]),
@@ -66,7 +66,7 @@ internal static class PoolTable
             ("MaxConnecting", Figure("connection.connecting_max")),
             ("Learned idle limit", Figure("learned_idle_limit", 's')),
             ("Port pressure", Figure("port.pressure", 'p')))}</tbody></table>
-        <table class="small"><caption>Addresses</caption><thead><tr><th scope="col">Address</th><th scope="col">Open</th><th scope="col">Breaker</th><th scope="col">Failed in a row</th></tr></thead><tbody data-list="addresses" data-kind="addresses">@addresses@</tbody></table>
+        <table class="small"><caption>Addresses</caption><thead><tr><th scope="col">Address</th><th scope="col">Open</th><th scope="col">Breaker</th><th scope="col">Failures</th></tr></thead><tbody data-list="addresses" data-kind="addresses">@addresses@</tbody></table>
         <p class="error" data-show="last_connect_error.type"@hidden@>Last dial error, {Figure("last_connect_error.age", 's')} ago: <strong>{Figure("last_connect_error.type", 't')}</strong> <code>{Figure("last_connect_error.message", 't')}</code></p>
         """;
 
@@ -112,12 +112,12 @@ internal static class PoolTable
         string severity = failing > 0 ? Trouble.Failing : strained > 0 ? Trouble.Strained : Trouble.Ok;
         return Fill(
             $"""
-            <div class="tile" id="trouble" data-severity="{severity}"><dt>Pools failing</dt><dd class="big">{Figure("pools_failing")}{Of("pools")}</dd><dd>{Figure("pools_strained")} strained</dd></div>
+            <div class="tile" id="trouble" data-severity="{severity}"><dt>Pools failing</dt><dd class="big">{Figure("pools_failing")}{Of("pools")}</dd><dd>{Figure("pools_strained")} strained</dd><dd>{Spark("pools_failing", 'n')}</dd></div>
             <div class="tile"><dt>Rents per second</dt><dd class="big">{Figure("rates.rents", 'r')}</dd><dd>{Figure("rates.served_at_once", 'p')} served at once</dd><dd>{Spark("rates.rents", 'r')}</dd></div>
             <div class="tile"><dt>Waiting now</dt><dd class="big">{Figure("pending_requests")}</dd><dd>average wait {Figure("rates.wait_time_average", 's')}</dd><dd>{Spark("rates.wait_time_average", 's')}</dd></div>
             <div class="tile"><dt>Dials per second</dt><dd class="big">{Figure("rates.created", 'r')}</dd><dd>{Figure("rates.create_time_average", 's')} each, {Figure("rates.create_failures", 'r')} failed</dd><dd>{Spark("rates.created", 'r')}</dd></div>
-            <div class="tile"><dt>Connections</dt><dd class="big">{Figure("connection.count")}{Of("connection.max")}</dd><dd>{Figure("connection.used")} used, {Figure("connection.idle")} idle</dd></div>
-            <div class="tile"><dt>Timeouts per second</dt><dd class="big">{Figure("rates.timeouts", 'r')}</dd><dd>{Figure("timeouts")} so far</dd></div>
+            <div class="tile"><dt>Connections</dt><dd class="big">{Figure("connection.count")}{Of("connection.max")}</dd><dd>{Figure("connection.used")} used, {Figure("connection.idle")} idle</dd><dd>{Bar("connections", "used", "connecting", "closing", "idle")}</dd></div>
+            <div class="tile"><dt>Timeouts per second</dt><dd class="big">{Figure("rates.timeouts", 'r')}</dd><dd>{Figure("timeouts")} so far</dd><dd>{Spark("rates.timeouts", 'r')}</dd></div>
             """,
             totals);
     }
@@ -163,7 +163,7 @@ internal static class PoolTable
         }
     }
 
-    private static string Figure(string path, char type = 'n', string before = "") => $"""{before}<span data-f="{path}" data-t="{type}">@{type}:{path}@</span>""";
+    private static string Figure(string path, char type = 'n') => $"""<span data-f="{path}" data-t="{type}">@{type}:{path}@</span>""";
 
     private static string Of(string path) => $""" <span class="of">of {Figure(path)}</span>""";
 

@@ -12,10 +12,10 @@ internal sealed class StatsCollector(Func<(TcpPoolSnapshot[] Pools, int? MaxTota
     private static readonly TimeSpan Freshness = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// Rates are over one to two of these once somebody has looked that long: short enough to show what happens now, long enough
+    /// Rates are over one to two of these, and a reading, once somebody has looked that long: short enough to show what happens now, long enough
     /// that a figure can be read before it changes.
     /// </summary>
-    private static readonly TimeSpan Period = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Period = TimeSpan.FromSeconds(4);
 
     /// <summary>An average over longer says nothing about now.</summary>
     private static readonly TimeSpan LongestInterval = TimeSpan.FromMinutes(1);

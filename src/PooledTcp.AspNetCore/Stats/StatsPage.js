@@ -74,13 +74,15 @@
     if (!lines) past.set(key, lines = {});
     for (const path of paths) {
       const line = lines[path] ??= [];
+      // Before there are rates there is nothing to remember; an average of nothing is drawn as zero.
+      if (data.rates === null && path.startsWith('rates.')) continue;
       line.push(at(data, path) ?? 0);
       if (line.length > remembered) line.shift();
     }
     return lines;
   };
   const draw = (svg, line, type) => {
-    const top = Math.max(...line), low = Math.min(...line);
+    const top = Math.max(0, ...line), low = Math.min(...line);
     const points = line.map((v, i) => `${(100 * (i + remembered - line.length) / (remembered - 1)).toFixed(1)},${(15 - (top ? 14 * v / top : 0)).toFixed(1)}`);
     keep(svg.querySelector('polyline'), 'points', line.length > 1 ? points.join(' ') : '');
     say(svg.nextElementSibling, line.length > 1 ? ` Since this page watches: from ${formats[type](low)} to ${formats[type](top)}.` : '');
