@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Collections.Frozen;
+using System.Diagnostics.Metrics;
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -36,10 +37,11 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     /// <summary>Makes a client from options in code.</summary>
     /// <param name="options">Copied now; later changes to the object have no effect.</param>
     /// <param name="loggerFactory">Where events go; none when null.</param>
+    /// <param name="meterFactory">Who makes the meter <c>PooledTcp</c>; when null, one for the whole process.</param>
     /// <param name="timeProvider">The clock of every timeout; the system's when null.</param>
     /// <exception cref="Microsoft.Extensions.Options.OptionsValidationException">Some settings are invalid; the message names every one.</exception>
-    public PooledTcpClient(PooledTcpOptions options, ILoggerFactory? loggerFactory = null, TimeProvider? timeProvider = null)
-        : this(SettingsFactory.Create(options), FrozenDictionary<string, EndpointHooks>.Empty, loggerFactory, timeProvider)
+    public PooledTcpClient(PooledTcpOptions options, ILoggerFactory? loggerFactory = null, IMeterFactory? meterFactory = null, TimeProvider? timeProvider = null)
+        : this(SettingsFactory.Create(options), FrozenDictionary<string, EndpointHooks>.Empty, loggerFactory, meterFactory, timeProvider)
     {
     }
 
@@ -47,6 +49,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
         ClientSettings settings,
         IReadOnlyDictionary<string, EndpointHooks> hooks,
         ILoggerFactory? loggerFactory,
+        IMeterFactory? meterFactory,
         TimeProvider? timeProvider,
         Func<string, EndpointHooks, IConnector>? connectors = null,
         Func<string, CancellationToken, Task<IPAddress[]>>? resolve = null)
@@ -84,6 +87,9 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
 
     /// <summary>Every pool there is: the configured ones, and the ad hoc ones in use.</summary>
     public IReadOnlyCollection<TcpPool> Pools => [.. _named.Values, .. _adHoc.Values.Select(static entry => entry.Handle)];
+
+    /// <summary>The limit over all pools that is in force; null when there is none.</summary>
+    public int? MaxTotalConnections => _settings.MaxTotalConnections == int.MaxValue ? null : _settings.MaxTotalConnections;
 
     /// <summary>The pool of a configured endpoint.</summary>
     /// <param name="endpoint">Its name under <c>PooledTcp:Endpoints</c>; case does not matter.</param>

@@ -13,6 +13,12 @@ public sealed record TcpPoolSnapshot
     /// <summary>The endpoint's configured name, or the address of an ad hoc pool.</summary>
     public required string Name { get; init; }
 
+    /// <summary>Where it connects to, as configured.</summary>
+    public required string Address { get; init; }
+
+    /// <summary>Made for an address that is not configured; it goes away when it is unused.</summary>
+    public required bool IsAdHoc { get; init; }
+
     /// <summary>What the pool does with a rent just now.</summary>
     public required TcpPoolState State { get; init; }
 
@@ -21,6 +27,15 @@ public sealed record TcpPoolSnapshot
 
     /// <summary>The limit in force.</summary>
     public required int MaxConnections { get; init; }
+
+    /// <summary>The setting in force.</summary>
+    public required int MinIdleConnections { get; init; }
+
+    /// <summary>The setting in force.</summary>
+    public required int MaxConnecting { get; init; }
+
+    /// <summary>The setting in force.</summary>
+    public required int MaxWaiters { get; init; }
 
     /// <summary>Open connections that nobody holds, one that is being probed included.</summary>
     public required int Idle { get; init; }
@@ -36,6 +51,15 @@ public sealed record TcpPoolSnapshot
 
     /// <summary>Callers waiting for a connection.</summary>
     public required int Waiting { get; init; }
+
+    /// <summary>Leases given out, the running ones included.</summary>
+    public required long Rents { get; init; }
+
+    /// <summary>Rents that did not find an idle connection at once: until they were served, or failed, or left.</summary>
+    public required TcpTimings WaitTime { get; init; }
+
+    /// <summary>Dials that succeeded: name, connect, TLS and handshake together.</summary>
+    public required TcpTimings CreateTime { get; init; }
 
     /// <summary>Connections opened.</summary>
     public required long Created { get; init; }
@@ -63,6 +87,9 @@ public sealed record TcpPoolSnapshot
 
     /// <summary>TIME-WAITs of ours that have not run out, as the ledger counts them.</summary>
     public required int TimeWaitOwed { get; init; }
+
+    /// <summary>How many of them may be owed at one time: <c>Ports.TimeWaitShare</c> of the budget; 0 while the pool uses no address.</summary>
+    public required int TimeWaitLimit { get; init; }
 
     /// <summary>Dials that failed.</summary>
     public required long DialsFailed { get; init; }

@@ -57,7 +57,7 @@ public sealed class EndpointUnavailableTests
             Handshake = static async (lease, cancellationToken) => await lease.ReceiveAsync(new byte[1], cancellationToken),
         };
         await using PooledTcpClient client = new(
-            settings, new Dictionary<string, EndpointHooks> { ["server"] = hooks }, loggerFactory: null, timeProvider: null);
+            settings, new Dictionary<string, EndpointHooks> { ["server"] = hooks }, loggerFactory: null, meterFactory: null, timeProvider: null);
         Task<TcpLease> rent = RentAsync(client);
         Socket socket = await listener.AcceptAsync(LoopbackSockets.Deadline());
         await using var server = new TlsServerEnd(socket);

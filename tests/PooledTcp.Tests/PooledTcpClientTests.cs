@@ -465,7 +465,7 @@ public sealed class PooledTcpClientTests
         public Harness(Dictionary<string, EndpointHooks> hooks, params string[] names)
         {
             _names = names;
-            Client = new PooledTcpClient(Settings(names), hooks, loggerFactory: null, Time, (_, _) =>
+            Client = new PooledTcpClient(Settings(names), hooks, loggerFactory: null, meterFactory: null, Time, (_, _) =>
             {
                 FakeConnector connector = new()
                 {

@@ -18,6 +18,7 @@ internal sealed class ClientSettings : IEquatable<ClientSettings>
     /// <param name="hooks">Hooks of the configured endpoints.</param>
     /// <param name="maxTotalConnections">Connections over all endpoints; <see cref="int.MaxValue"/> for no limit.</param>
     /// <param name="maxClosing">Closes under way at one time, over all endpoints.</param>
+    /// <param name="telemetry">What is told.</param>
     /// <param name="path">Where the settings come from, for messages.</param>
     public ClientSettings(
         PoolSettings adHoc,
@@ -26,6 +27,7 @@ internal sealed class ClientSettings : IEquatable<ClientSettings>
         FrozenDictionary<string, EndpointHooks> hooks,
         int maxTotalConnections,
         int maxClosing,
+        TelemetrySettings telemetry,
         string path)
     {
         _adHoc = adHoc;
@@ -33,6 +35,7 @@ internal sealed class ClientSettings : IEquatable<ClientSettings>
         _hooks = hooks;
         MaxTotalConnections = maxTotalConnections;
         MaxClosing = maxClosing;
+        Telemetry = telemetry;
         Path = path;
         Endpoints = endpoints;
     }
@@ -45,6 +48,8 @@ internal sealed class ClientSettings : IEquatable<ClientSettings>
 
     /// <summary>How many closes may be under way at one time, over all endpoints.</summary>
     public int MaxClosing { get; }
+
+    public TelemetrySettings Telemetry { get; }
 
     /// <summary>Configured endpoints; names ignore case.</summary>
     public IReadOnlyDictionary<string, PoolSettings> Endpoints { get; }
@@ -96,7 +101,7 @@ internal sealed class ClientSettings : IEquatable<ClientSettings>
     public bool Equals(ClientSettings? other)
     {
         if (other is null || MaxTotalConnections != other.MaxTotalConnections || MaxClosing != other.MaxClosing
-            || Endpoints.Count != other.Endpoints.Count || _adHoc != other._adHoc)
+            || Telemetry != other.Telemetry || Endpoints.Count != other.Endpoints.Count || _adHoc != other._adHoc)
         {
             return false;
         }

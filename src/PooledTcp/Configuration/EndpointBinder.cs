@@ -85,6 +85,16 @@ internal static class EndpointBinder
         [nameof(TcpPortOptions.Budget)] = static (o, r) => o.Budget = r.WholeOrNull(o.Budget),
     };
 
+    private static readonly Setters<TcpTelemetryOptions> Telemetry = new()
+    {
+        [nameof(TcpTelemetryOptions.ServerAddress)] = static (o, r) => o.ServerAddress = r.Switch(o.ServerAddress),
+        [nameof(TcpTelemetryOptions.LeaseSpans)] = static (o, r) => o.LeaseSpans = r.Switch(o.LeaseSpans),
+        [nameof(TcpTelemetryOptions.SocketCount)] = static (o, r) => o.SocketCount = r.Switch(o.SocketCount),
+    };
+
+    /// <summary>The settings of the client's telemetry, by name.</summary>
+    public static IEnumerable<string> TelemetryKeys => Telemetry.Keys;
+
     /// <summary>Every setting that configuration knows, with its path below the endpoint.</summary>
     public static IEnumerable<string> Paths =>
         Endpoint.Keys.SelectMany(static key => key switch
@@ -99,6 +109,9 @@ internal static class EndpointBinder
 
     public static void Bind(IConfigurationSection section, TcpEndpointOptions options, List<string> faults, HashSet<string> keys) =>
         Bind(section, options, Endpoint, faults, keys);
+
+    public static void Bind(IConfigurationSection section, TcpTelemetryOptions options, List<string> faults, HashSet<string> keys) =>
+        Bind(section, options, Telemetry, faults, keys);
 
     private static IEnumerable<string> Below(string section, IEnumerable<string> keys) => keys.Select(key => $"{section}:{key}");
 

@@ -3,7 +3,7 @@ namespace PooledTcp;
 /// <summary>
 /// Settings of a <see cref="PooledTcpClient"/>: what every endpoint starts from, and the endpoints by name.
 /// In appsettings this is the section <c>PooledTcp</c>, with <c>MaxTotalConnections</c>, <c>MaxClosing</c>,
-/// <c>Defaults</c> and <c>Endpoints:&lt;name&gt;</c> in it.
+/// <c>Telemetry</c>, <c>Defaults</c> and <c>Endpoints:&lt;name&gt;</c> in it.
 /// </summary>
 /// <remarks>
 /// The client takes a copy when it is made, so later changes to this object change nothing; a reload of the
@@ -29,6 +29,9 @@ public sealed class PooledTcpOptions
     /// </summary>
     /// <value>1 to 1,000,000. Default: 256. Directly under <c>PooledTcp</c> in configuration.</value>
     public int MaxClosing { get; set; } = 256;
+
+    /// <summary>What metrics and traces carry. Under <c>PooledTcp:Telemetry</c> in configuration.</summary>
+    public TcpTelemetryOptions Telemetry { get; } = new();
 
     /// <summary>
     /// What endpoints start from, and what pools of ad hoc endpoints run on.

@@ -11,12 +11,13 @@ internal sealed class PooledTcpSection(IConfigurationSection section) : IConfigu
 {
     private const string MaxTotalConnections = nameof(PooledTcpOptions.MaxTotalConnections);
     private const string MaxClosing = nameof(PooledTcpOptions.MaxClosing);
+    private const string Telemetry = nameof(PooledTcpOptions.Telemetry);
     private const string Defaults = nameof(PooledTcpOptions.Defaults);
     private const string Endpoints = nameof(PooledTcpOptions.Endpoints);
     /// <summary>The server half (PooledTcp.AspNetCore) reads its own part of the same section.</summary>
     private const string Server = "Server";
 
-    private static readonly string[] Known = [MaxTotalConnections, MaxClosing, Defaults, Endpoints, Server];
+    private static readonly string[] Known = [MaxTotalConnections, MaxClosing, Telemetry, Defaults, Endpoints, Server];
 
     public string Path => section.Path;
 
@@ -47,6 +48,7 @@ internal sealed class PooledTcpSection(IConfigurationSection section) : IConfigu
             options.MaxClosing = new SettingReader(maxClosing, faults, options.BoundKeys).Whole(options.MaxClosing);
         }
 
+        EndpointBinder.Bind(section.GetSection(Telemetry), options.Telemetry, faults, options.BoundKeys);
         EndpointBinder.Bind(section.GetSection(Defaults), options.Defaults, faults, options.BoundKeys);
         foreach (var endpoint in SettingReader.ChildrenOf(section.GetSection(Endpoints), ["<name>"], faults))
         {

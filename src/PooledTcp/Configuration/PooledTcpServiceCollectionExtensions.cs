@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
@@ -81,6 +82,7 @@ public static class PooledTcpServiceCollectionExtensions
                 source.Load(),
                 EndpointHook.Collect(provider.GetServices<EndpointHook>(), provider),
                 provider.GetService<ILoggerFactory>(),
+                provider.GetService<IMeterFactory>(),
                 provider.GetService<TimeProvider>());
             source.Watch(client.Apply);
             return client;

@@ -87,6 +87,7 @@ internal static class SettingsFactory
                 static e => e.Key, static e => EndpointHooks.From(e.Value), StringComparer.OrdinalIgnoreCase),
             options.MaxTotalConnections ?? int.MaxValue,
             options.MaxClosing,
+            TelemetrySettings.From(options.Telemetry),
             path);
         faults = null;
         return true;

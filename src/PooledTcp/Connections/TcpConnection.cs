@@ -108,6 +108,9 @@ internal sealed partial class TcpConnection
     /// <summary>Multiplied with the time between two probes; 0 until it is drawn. The pool's probing alone uses it.</summary>
     public double ProbeFactor { get; set; }
 
+    /// <summary>Set under the pool's gate when the connection is taken out: from then on the pool counts its uses, not it.</summary>
+    public bool HasLeft { get; set; }
+
     /// <summary>Set under the pool's gate once the connection is closed and only a link in the idle stack is left of it.</summary>
     public bool IsBuried { get; set; }
 

@@ -66,6 +66,8 @@ internal sealed partial class ConnectionPool
         Services.PeerWatch.Forget(connection);
         _open--;
         _closing++;
+        connection.HasLeft = true;
+        _usesOfGone += connection.Uses;
         if (connection.Target is { } target)
         {
             target.Connections--;

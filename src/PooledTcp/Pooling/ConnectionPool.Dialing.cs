@@ -58,6 +58,7 @@ internal sealed partial class ConnectionPool
             EndDial(dial);
             _open++;
             _created++;
+            _createTime = _createTime.Plus(now - dial.StartedAt);
             _portsExhausted = null;
             _portsHeldOff = false;
             NoteAccount(connection.Transport.PortAccount);
@@ -75,7 +76,7 @@ internal sealed partial class ConnectionPool
             {
                 _retries += ReferenceEquals(oldest, retry) ? 1 : 0;
                 waiter = oldest;
-                Lend(connection, oldest);
+                Lend(connection, oldest, now);
             }
 
             // One that closes at once warms nobody.
@@ -160,7 +161,7 @@ internal sealed partial class ConnectionPool
                 else if (waiter is not null)
                 {
                     // Out of the queue before the permit is free: or the next dial would be for the same waiter.
-                    Dequeue(waiter);
+                    Dequeue(waiter, now);
                 }
 
                 warm = TakeWarmUps();
@@ -168,7 +169,7 @@ internal sealed partial class ConnectionPool
 
             _connecting--;
             _cap.GiveBack(_share);
-            stranded = TakeStranded();
+            stranded = TakeStranded(now);
             RefreshDetour();
             dials = PlanDials();
             CompleteDrainIfEmpty();

@@ -149,12 +149,13 @@ internal sealed partial class ConnectionPool
 
     private void ForgetUnusedAccounts() => _accounts.RemoveWhere(account => Services.Ports.Ledger.Use(account) == default);
 
-    /// <summary>Under the gate: ports this pool's tuples hold, how many they may reckon with, and the TIME-WAITs among them.</summary>
-    private (int Used, int Budget, int TimeWaitOwed) CountPorts()
+    /// <summary>Under the gate: ports this pool's tuples hold, how many they may reckon with, the TIME-WAITs among them, and how many of those there may be.</summary>
+    private (int Used, int Budget, int TimeWaitOwed, int TimeWaitLimit) CountPorts()
     {
         int used = 0;
         int owed = 0;
         int budget = 0;
+        int limit = 0;
         ForgetUnusedAccounts();
         foreach (PortAccount account in _accounts)
         {
@@ -162,8 +163,9 @@ internal sealed partial class ConnectionPool
             used += use.Ports;
             owed += use.Owed;
             budget += _settings.Ports.BudgetOf(account.Usable);
+            limit += TokensOf(_settings, account.Usable);
         }
 
-        return (used, budget, owed);
+        return (used, budget, owed, limit);
     }
 }

@@ -174,8 +174,8 @@ internal sealed partial class ConnectionPool
     /// Under the gate, when a dial has failed: nothing is open or being dialed, and the breaker lets nothing through. Whoever
     /// waits would wait for nothing; one dial each would be the queue of serial timeouts.
     /// </summary>
-    private List<Waiter>? TakeStranded() =>
-        _waiters.Count > 0 && !_paused && _open == 0 && _connecting == 0 && !_routes.LetsThrough ? DequeueAll() : null;
+    private List<Waiter>? TakeStranded(TimeSpan now) =>
+        _waiters.Count > 0 && !_paused && _open == 0 && _connecting == 0 && !_routes.LetsThrough ? DequeueAll(now) : null;
 
     /// <summary>Under the gate: the dial's verdict on its addresses. Whether the breaker opened or closed with it, for the log.</summary>
     private BreakerChange Judge(Dial dial, Exception? error, TimeSpan now)

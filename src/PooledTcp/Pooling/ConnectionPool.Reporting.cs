@@ -1,4 +1,5 @@
 using System.Globalization;
+using PooledTcp.Connections;
 using PooledTcp.Ports;
 using PooledTcp.Shutdown;
 
@@ -9,6 +10,11 @@ internal sealed partial class ConnectionPool
 {
     private long _rentTimeouts;
 
+    // Under the gate only.
+    private long _usesOfGone;
+    private TcpTimings _waitTime;
+    private TcpTimings _createTime;
+
     public TcpPoolSnapshot GetSnapshot()
     {
         TimeSpan now = Services.Clock.Read();
@@ -17,10 +23,12 @@ internal sealed partial class ConnectionPool
             _routes.Advance(now);
             // Rents and returns go on meanwhile: a connection is idle or used in turn, but counted once.
             int idle = CountIdle();
-            (int Used, int Budget, int TimeWaitOwed) ports = CountPorts();
+            (int Used, int Budget, int TimeWaitOwed, int TimeWaitLimit) ports = CountPorts();
             return new TcpPoolSnapshot
             {
                 Name = Name,
+                Address = _settings.Address.ToString(),
+                IsAdHoc = IsAdHoc,
                 State = _paused ? TcpPoolState.Paused : _state switch
                 {
                     PoolState.Draining => TcpPoolState.Draining,
@@ -29,15 +37,22 @@ internal sealed partial class ConnectionPool
                 },
                 Generation = _generation,
                 MaxConnections = _settings.MaxConnections,
+                MinIdleConnections = _settings.MinIdleConnections,
+                MaxConnecting = _settings.MaxConnecting,
+                MaxWaiters = _settings.MaxWaiters,
                 Idle = idle,
                 Used = _open - idle,
                 Connecting = _connecting,
                 Closing = _closing,
                 Waiting = _waiters.Count,
+                Rents = CountRents(),
+                WaitTime = _waitTime,
+                CreateTime = _createTime,
                 Created = _created,
                 PortsUsed = ports.Used,
                 PortBudget = ports.Budget,
                 TimeWaitOwed = ports.TimeWaitOwed,
+                TimeWaitLimit = ports.TimeWaitLimit,
                 Closed = _closedBy.Sum() - _closing,
                 ClosedByMethod = CountMethods(),
                 ClosedByPeer = _closedByPeer,
@@ -52,6 +67,18 @@ internal sealed partial class ConnectionPool
                 LearnedIdleLimit = _peerIdleLimit.Limit,
             };
         }
+    }
+
+    /// <summary>Under the gate. Each connection counts its own: a counter that every rent wrote would be what they contend for.</summary>
+    private long CountRents()
+    {
+        long rents = _usesOfGone;
+        foreach (TcpConnection? connection in _table.Items)
+        {
+            rents += connection is { HasLeft: false } ? connection.Uses : 0;
+        }
+
+        return rents;
     }
 
     private Dictionary<string, long> CountClosed()

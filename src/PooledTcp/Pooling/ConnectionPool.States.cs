@@ -192,6 +192,7 @@ internal sealed partial class ConnectionPool
         List<WarmUp>? warm;
         Dial[] dials;
         NameCache? names;
+        TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
             if (_state is PoolState.Closed or PoolState.Retired)
@@ -204,7 +205,7 @@ internal sealed partial class ConnectionPool
             _paused = false;
             _generationReason = CloseReason.PoolShutdown;
             _generation++;
-            waiters = DequeueAll();
+            waiters = DequeueAll(now);
             warm = TakeWarmUps();
             dials = [.. _dials];
             _cap.Withdraw(_share);

@@ -59,7 +59,7 @@ internal sealed partial class ConnectionPool
                 else
                 {
                     waiter = Services.Waiters.Get();
-                    waiter.Prepare(this, limit, deadline, renter, cancellationToken);
+                    waiter.Prepare(this, now, limit, deadline, renter, cancellationToken);
                     _waiters.Enqueue(waiter);
                     RefreshDetour();
                     ArmDeadlineTimer(deadline, now);
@@ -118,7 +118,7 @@ internal sealed partial class ConnectionPool
             TimeSpan limit = _settings.RentTimeout;
             TimeSpan deadline = limit == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : now + limit;
             waiter = Services.Waiters.Get();
-            waiter.Prepare(this, limit, deadline, renter, cancellationToken);
+            waiter.Prepare(this, now, limit, deadline, renter, cancellationToken);
 
             // MaxWaiters does not count it: there are no more retries than connections, and the queue had let it in before.
             _waiters.EnqueueRetry(waiter);
@@ -137,6 +137,9 @@ internal sealed partial class ConnectionPool
     public void Cancel(Waiter waiter)
     {
         Dial? dials;
+
+        // Here and below, before the gate: a fake clock may run due timers at any reading.
+        TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
             if (!waiter.IsQueued)
@@ -144,7 +147,7 @@ internal sealed partial class ConnectionPool
                 return;
             }
 
-            Dequeue(waiter);
+            Dequeue(waiter, now);
             dials = PlanDials();
         }
 
@@ -181,6 +184,7 @@ internal sealed partial class ConnectionPool
     {
         Waiter? waiter;
         Dial? dials;
+        TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
             waiter = _waiters.OldestForUsed;
@@ -189,7 +193,7 @@ internal sealed partial class ConnectionPool
                 return false;
             }
 
-            Lend(connection, waiter);
+            Lend(connection, waiter, now);
             dials = PlanDials();
         }
 
@@ -199,17 +203,21 @@ internal sealed partial class ConnectionPool
     }
 
     /// <summary>Under the gate: the waiter leaves the queue and the connection is its own; the caller completes it outside.</summary>
-    private void Lend(TcpConnection connection, Waiter waiter)
+    private void Lend(TcpConnection connection, Waiter waiter, TimeSpan now)
     {
-        Dequeue(waiter);
+        Dequeue(waiter, now);
         connection.LendDirectly();
         connection.BeginLease(waiter.Renter);
     }
 
     /// <summary>Under the gate. The waiter's dial goes on without it and is free for another.</summary>
-    private void Dequeue(Waiter waiter)
+    private void Dequeue(Waiter waiter, TimeSpan now)
     {
         _waiters.Remove(waiter);
+
+        // Another thread may have read its clock before this waiter came, and the gate after.
+        waiter.WaitedFor = now > waiter.EnqueuedAt ? now - waiter.EnqueuedAt : TimeSpan.Zero;
+        _waitTime = _waitTime.Plus(waiter.WaitedFor);
         if (waiter.Dial is { } dial)
         {
             _waiters.Unlink(waiter);
@@ -287,7 +295,7 @@ internal sealed partial class ConnectionPool
                 Waiter? next = waiter.Next;
                 if (waiter.Deadline <= now)
                 {
-                    Dequeue(waiter);
+                    Dequeue(waiter, now);
                     (expired ??= []).Add(waiter);
                 }
 
@@ -311,12 +319,12 @@ internal sealed partial class ConnectionPool
     }
 
     /// <summary>Under the gate: takes everybody out of the queue, for a pool that closes.</summary>
-    private List<Waiter> DequeueAll()
+    private List<Waiter> DequeueAll(TimeSpan now)
     {
         List<Waiter> all = [];
         while (_waiters.Oldest is { } waiter)
         {
-            Dequeue(waiter);
+            Dequeue(waiter, now);
             all.Add(waiter);
         }
 

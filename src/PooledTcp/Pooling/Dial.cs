@@ -35,6 +35,9 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
     /// </summary>
     public bool IsInherited { get; set; }
 
+    /// <summary>On the pool clock.</summary>
+    public TimeSpan StartedAt { get; private set; }
+
     /// <summary>Links the dials that one pass of the planner starts.</summary>
     public Dial? NextToLaunch { get; set; }
 
@@ -53,6 +56,8 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
         ITimer? timer = null;
         try
         {
+            StartedAt = pool.Services.Clock.Read();
+
             // Not in the constructor, which runs under the pool's gate: the TimeProvider is the user's code, and a fake one
             // runs whatever is due, the pool's own timers included, on the stack of who makes a timer.
             timer = pool.Services.Clock.Time.CreateTimer(

@@ -27,6 +27,12 @@ internal sealed class Waiter : IValueTaskSource<TcpLease>
 
     public TimeSpan Timeout { get; private set; }
 
+    /// <summary>On the pool clock.</summary>
+    public TimeSpan EnqueuedAt { get; private set; }
+
+    /// <summary>How long it was queued. Settled when it leaves the queue, under the pool's gate.</summary>
+    public TimeSpan WaitedFor { get; set; }
+
     public CancellationToken CancellationToken { get; private set; }
 
     /// <summary>Where the rent was called; null unless leases remember that.</summary>
@@ -45,9 +51,10 @@ internal sealed class Waiter : IValueTaskSource<TcpLease>
 
     public ValueTask<TcpLease> Task => new(this, _core.Version);
 
-    public void Prepare(ConnectionPool pool, TimeSpan timeout, TimeSpan deadline, StackTrace? renter, CancellationToken cancellationToken)
+    public void Prepare(ConnectionPool pool, TimeSpan now, TimeSpan timeout, TimeSpan deadline, StackTrace? renter, CancellationToken cancellationToken)
     {
         Pool = pool;
+        EnqueuedAt = now;
         Timeout = timeout;
         Deadline = deadline;
         Renter = renter;

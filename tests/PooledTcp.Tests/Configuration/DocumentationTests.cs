@@ -66,7 +66,8 @@ public class DocumentationTests
     }
 
     private static Dictionary<string, string> Defaults() =>
-        new(EndpointBinder.Paths.Select(static path => KeyValuePair.Create(path, Default(path, new TcpEndpointOptions()))))
+        new(EndpointBinder.Paths.Select(static path => KeyValuePair.Create(path, Default(path, new TcpEndpointOptions())))
+            .Concat(EndpointBinder.TelemetryKeys.Select(static key => KeyValuePair.Create($"Telemetry:{key}", Default($"Telemetry:{key}", new PooledTcpOptions())))))
         {
             [nameof(PooledTcpOptions.MaxTotalConnections)] = Default(nameof(PooledTcpOptions.MaxTotalConnections), new PooledTcpOptions()),
             [nameof(PooledTcpOptions.MaxClosing)] = Default(nameof(PooledTcpOptions.MaxClosing), new PooledTcpOptions()),

@@ -62,6 +62,12 @@ public class SettingsEqualityTests
         Assert.NotEqual(Bound.Settings(Base), Bound.Settings([.. Base, line]));
     }
 
+    [Theory]
+    [InlineData("ServerAddress=false")]
+    [InlineData("LeaseSpans=true")]
+    [InlineData("SocketCount=true")]
+    public void Telemetry_counts(string setting) => Assert.NotEqual(Bound.Settings(), Bound.Settings("Telemetry:" + setting));
+
     [Fact]
     public void MaxClosing_counts()
     {

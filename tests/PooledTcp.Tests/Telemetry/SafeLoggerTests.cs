@@ -134,7 +134,7 @@ public sealed class SafeLoggerTests
                 configure?.Invoke(endpoint);
             });
             Dictionary<string, EndpointHooks> all = new() { ["cache"] = hooks ?? EndpointHooks.None };
-            Client = new PooledTcpClient(SettingsFactory.Create(options), all, Logger, Time, (_, _) => Connector);
+            Client = new PooledTcpClient(SettingsFactory.Create(options), all, Logger, null, Time, (_, _) => Connector);
         }
 
         public FaultyLogger Logger { get; } = new();
