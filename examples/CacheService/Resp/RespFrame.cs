@@ -36,10 +36,10 @@ internal readonly record struct RespFrame(RespKind Kind, int Start, int Length, 
         switch (kind)
         {
             case RespKind.Integer:
-                frame = new RespFrame(kind, 1, line.Length, afterLine, Number(line));
+                frame = new RespFrame(kind, 1, line.Length, afterLine, ParseNumber(line));
                 return true;
             case RespKind.Bulk:
-                return TryParseBulk(received, Number(line), afterLine, out frame, out needed);
+                return TryParseBulk(received, ParseNumber(line), afterLine, out frame, out needed);
             default:
                 frame = new RespFrame(kind, 1, line.Length, afterLine);
                 return true;
@@ -82,7 +82,7 @@ internal readonly record struct RespFrame(RespKind Kind, int Start, int Length, 
         _ => throw new RespProtocolException($"0x{type:x2} begins no reply to a command of this service."),
     };
 
-    private static long Number(ReadOnlySpan<byte> digits) =>
+    private static long ParseNumber(ReadOnlySpan<byte> digits) =>
         Utf8Parser.TryParse(digits, out long number, out int used) && used == digits.Length
             ? number
             : throw new RespProtocolException("A number in the reply is none.");
