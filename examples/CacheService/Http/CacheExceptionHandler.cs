@@ -53,6 +53,7 @@ internal sealed partial class CacheExceptionHandler(IProblemDetailsService probl
         ConnectionFaultedException or EndOfStreamException => (502, "The connection to the cache broke.", null),
         RespProtocolException or RespErrorException => (502, "The cache did not answer as it should.", null),
         BadHttpRequestException { StatusCode: 413 } => (413, "The value is larger than this service takes.", null),
+        BadHttpRequestException bad => (bad.StatusCode, "The request is not whole, or not HTTP as it should be.", null),
         _ => null,
     };
 

@@ -47,7 +47,9 @@ internal sealed class HttpLoad : IDisposable
             {
                 using HttpResponseMessage response = await _http.SendAsync(request, end);
                 samples.Add(new LoadSample(Stopwatch.GetElapsedTime(start), $"{(int)response.StatusCode} {response.StatusCode}", asked, trace));
-                await Task.Delay(_pause, end);
+
+                // Who comes again at once keeps an overloaded service busy with refusing.
+                await Task.Delay(response.Headers.RetryAfter?.Delta ?? _pause, end);
             }
             catch (HttpRequestException exception)
             {
