@@ -69,6 +69,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
             Lane = new ClosingLane(settings.MaxClosing),
             PeerWatch = PortAbilities.Detected.PeerCloseEvents ? new PeerCloseWatch() : NoPeerCloseWatch.Instance,
 
+            Telemetry = new ClientTelemetry(PoolInstruments.For(meterFactory), settings.Telemetry) { Pools = AllPools },
             Cap = new SharedCap(settings.MaxTotalConnections, clock),
             Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(logger, e)),
         };
@@ -207,6 +208,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
 
             _services.Lane.Resize(settings.MaxClosing - _settings.MaxClosing);
             _services.Cap.Resize(settings.MaxTotalConnections);
+            _services.Telemetry.Settings = settings.Telemetry;
             _settings = settings;
             foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
             {

@@ -17,6 +17,12 @@ internal sealed partial class TcpConnection
     /// <summary>How long the lease has run, or ran: exact to about a second, as the start is read from the coarse clock.</summary>
     public TimeSpan LeaseAge => _clock.Coarse - _rentedAt;
 
+    /// <summary>What is to be told of the lease when it ends; null when nobody wants to know.</summary>
+    public LeaseRecord? Observed => _isObserved ? new LeaseRecord(_rentedAt, LeaseSpan) : null;
+
+    /// <summary>Written before the caller has the lease.</summary>
+    public Activity? LeaseSpan { get; set; }
+
     /// <summary>Where the lease was rented; null unless <c>Health.CaptureLeaseStacks</c> was on.</summary>
     public StackTrace? RentedBy => _rentedBy;
 

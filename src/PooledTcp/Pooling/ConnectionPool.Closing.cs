@@ -156,8 +156,9 @@ internal sealed partial class ConnectionPool
             WarnOfExceededShare();
         }
 
+        _telemetry.Closed(now - connection.CreatedAt, CloseReasons.Name(run.Reason), outcome.Initiator, CloseMethods.Name(outcome.Method));
         PoolLog.Closed(
-            Services.Logger, Name, connection.Id, connection.Uses, run.Reason, CloseMethods.Name(outcome.Method), outcome.PeerFirst ? "peer" : "local", run.Why);
+            Services.Logger, Name, connection.Id, connection.Uses, run.Reason, CloseMethods.Name(outcome.Method), outcome.Initiator, run.Why);
     }
 
     private CloseRun NewCloseRun(TcpConnection connection, CloseReason reason)
@@ -179,6 +180,7 @@ internal sealed partial class ConnectionPool
                 Tokens = TokensFor(account),
                 Lane = Services.Lane,
                 Time = Services.Clock.Time,
+                Telemetry = _telemetry,
                 VanishedAfter = connection.VanishedAfter,
                 PeerCloseTimeout = reason == CloseReason.PeerIdleLimit ? LearnedCloseTimeout(connection) : settings.Shutdown.ServerCloseTimeout,
                 PortsExhausted = _portsExhausted is not null,

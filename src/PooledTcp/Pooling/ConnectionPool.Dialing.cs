@@ -38,6 +38,7 @@ internal sealed partial class ConnectionPool
         return new TcpConnection(PoolServices.NextConnectionId(), Name, transport, this, dial.Generation, factor, Services.Clock)
         {
             Target = dial.Plan.Race.Winner,
+            Setup = dial.Setup,
             VanishedAfter = settings.Socket.KeepAliveTotal,
         };
     }
@@ -91,7 +92,7 @@ internal sealed partial class ConnectionPool
         }
         else if (waiter is not null)
         {
-            waiter.Succeed(new TcpLease(connection));
+            waiter.Succeed(connection);
         }
         else
         {

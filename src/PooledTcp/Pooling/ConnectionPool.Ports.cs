@@ -52,6 +52,7 @@ internal sealed partial class ConnectionPool
             CompleteDrainIfEmpty();
         }
 
+        _telemetry.FoundNoPort();
         Launch(dials);
         HoldOffDials();
         AwaitServer(now, mayHaveMoved: true);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Shutdown;
@@ -129,6 +130,9 @@ internal sealed partial class ConnectionPool
     private async Task ProbeAsync(TcpConnection connection, Func<TcpLease, CancellationToken, ValueTask> probe)
     {
         TimeSpan timeout = _settings.Health.ProbeTimeout;
+        Exception? failure = null;
+        Activity? span = _telemetry.StartHealthCheck(connection.Facts, "probe");
+        TimeSpan start = Services.Clock.Read();
         try
         {
             await RunHookAsync(connection, probe, timeout).ConfigureAwait(false);
@@ -139,11 +143,18 @@ internal sealed partial class ConnectionPool
         }
         catch (Exception e)
         {
-            EndFailedProbe(connection, e, timeout);
-            return;
+            failure = e;
         }
 
-        PutBack(connection);
+        _telemetry.HealthCheckEnded(span, "probe", Services.Clock.Read() - start, failure);
+        if (failure is null)
+        {
+            PutBack(connection);
+        }
+        else
+        {
+            EndFailedProbe(connection, failure, timeout);
+        }
     }
 
     private void EndFailedProbe(TcpConnection connection, Exception error, TimeSpan timeout)

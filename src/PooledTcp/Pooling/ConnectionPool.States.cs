@@ -120,6 +120,7 @@ internal sealed partial class ConnectionPool
             RefreshDetour();
         }
 
+        _telemetry.Rename(settings.Address);
         replaced?.End();
         tooLarge?.ForEach(w => w.Done.TrySetException(new InvalidOperationException(
             $"{(reach == settings.MaxConnections ? $"MaxConnections of pool '{Name}'" : "MaxTotalConnections")} was lowered to {reach}, below the {w.Count} connections to warm up.")));

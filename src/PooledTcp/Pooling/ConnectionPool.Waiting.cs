@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using PooledTcp.Connections;
+using PooledTcp.Telemetry;
 
 namespace PooledTcp.Pooling;
 
@@ -26,6 +27,9 @@ internal sealed partial class ConnectionPool
         TimeSpan now = Services.Clock.Read();
         TimeSpan deadline = limit == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : now + limit;
         StackTrace? renter = CaptureRenter();
+        bool isObserved = _telemetry.ObservesWaits;
+        bool isTraced = isObserved && _telemetry.TracesWaits;
+        DateTimeOffset startedAt = isTraced ? Services.Clock.Time.GetUtcNow() : default;
         while (true)
         {
             Exception? refusal = null;
@@ -60,6 +64,11 @@ internal sealed partial class ConnectionPool
                 {
                     waiter = Services.Waiters.Get();
                     waiter.Prepare(this, now, limit, deadline, renter, cancellationToken);
+                    if (isObserved)
+                    {
+                        waiter.Facts = new WaitFacts(Activity.Current, isTraced, startedAt, isTraced ? ReadState() : default);
+                    }
+
                     _waiters.Enqueue(waiter);
                     RefreshDetour();
                     ArmDeadlineTimer(deadline, now);
@@ -68,6 +77,7 @@ internal sealed partial class ConnectionPool
 
             if (refusal is not null)
             {
+                _telemetry.RentRefused(refusal);
                 rent = ValueTask.FromException<TcpLease>(refusal);
                 return true;
             }
@@ -86,8 +96,7 @@ internal sealed partial class ConnectionPool
 
             if (IsUsable(connection!))
             {
-                connection!.BeginLease(renter);
-                rent = new ValueTask<TcpLease>(new TcpLease(connection));
+                rent = new ValueTask<TcpLease>(Lend(connection!, renter));
                 return true;
             }
         }
@@ -104,6 +113,9 @@ internal sealed partial class ConnectionPool
     {
         TimeSpan now = Services.Clock.Read();
         StackTrace? renter = CaptureRenter();
+        bool isObserved = _telemetry.ObservesWaits;
+        bool isTraced = isObserved && _telemetry.TracesWaits;
+        DateTimeOffset startedAt = isTraced ? Services.Clock.Time.GetUtcNow() : default;
         Waiter waiter;
         Dial? dials;
         lock (_gate)
@@ -119,6 +131,10 @@ internal sealed partial class ConnectionPool
             TimeSpan deadline = limit == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : now + limit;
             waiter = Services.Waiters.Get();
             waiter.Prepare(this, now, limit, deadline, renter, cancellationToken);
+            if (isObserved)
+            {
+                waiter.Facts = new WaitFacts(Activity.Current, isTraced, startedAt, isTraced ? ReadState() : default);
+            }
 
             // MaxWaiters does not count it: there are no more retries than connections, and the queue had let it in before.
             _waiters.EnqueueRetry(waiter);
@@ -197,7 +213,7 @@ internal sealed partial class ConnectionPool
             dials = PlanDials();
         }
 
-        waiter.Succeed(new TcpLease(connection));
+        waiter.Succeed(connection);
         Launch(dials);
         return true;
     }
@@ -207,7 +223,7 @@ internal sealed partial class ConnectionPool
     {
         Dequeue(waiter, now);
         connection.LendDirectly();
-        connection.BeginLease(waiter.Renter);
+        connection.BeginLease(waiter.Renter, waiter.Facts is not null);
     }
 
     /// <summary>Under the gate. The waiter's dial goes on without it and is free for another.</summary>
@@ -311,6 +327,7 @@ internal sealed partial class ConnectionPool
         if (expired is not null)
         {
             Interlocked.Add(ref _rentTimeouts, expired.Count);
+            _telemetry.RentsTimedOut(expired.Count);
             foreach (Waiter waiter in expired)
             {
                 waiter.Fail(TimeoutError(waiter.Timeout));

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
@@ -64,6 +65,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         _share = new CapShare(this);
         _settings = settings;
         ResetRoutes(settings);
+        _telemetry = new PoolTelemetry(services.Telemetry, this, name, isAdHoc, settings.Address);
         _idle = new IdleStore(_table, services.IdleSlots);
     }
 
@@ -113,8 +115,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
             {
                 if (IsUsable(connection))
                 {
-                    connection.BeginLease(CaptureRenter());
-                    lease = new TcpLease(connection);
+                    lease = Lend(connection, CaptureRenter());
                     return true;
                 }
             }
@@ -122,6 +123,25 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
 
         lease = default;
         return false;
+    }
+
+    /// <summary>The lease of an idle connection that was taken and found good.</summary>
+    private TcpLease Lend(TcpConnection connection, StackTrace? renter)
+    {
+        bool isObserved = _telemetry.ObservesRents;
+        if (isObserved)
+        {
+            // The lease begins on the coarse clock, which may be a second old: now it is exact.
+            Services.Clock.Read();
+        }
+
+        connection.BeginLease(renter, isObserved);
+        if (isObserved)
+        {
+            connection.LeaseSpan = _telemetry.RentedAtOnce(connection.Facts);
+        }
+
+        return new TcpLease(connection);
     }
 
     void ILeaseOwner.Return(TcpConnection connection, long version, bool discard)
@@ -136,9 +156,16 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
             && Hooks.Reset is null
             && FindReturnFault(connection, version) is null)
         {
+            // Before the swap: after it the record is the next lease's.
+            LeaseRecord? observed = connection.Observed;
             connection.IdleSince = Services.Clock.Coarse;
             if (connection.TryEndCompleted(seen))
             {
+                if (observed is { } lease)
+                {
+                    ObserveReturn(lease);
+                }
+
                 AfterPublish(connection, version);
                 return;
             }
@@ -225,6 +252,11 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
             return;
         }
 
+        if (connection.Observed is { } lease)
+        {
+            ObserveReturn(lease);
+        }
+
         // From here the connection is the pool's alone, so its pipes can be released and its TLS parked without a race.
         CloseReason? fault = discard || (flags & LeaseWord.Completed) == 0 ? connection.ReasonNotCompleted()
             : (flags & LeaseWord.InFlight) != 0 ? CloseReason.ReturnedDirty
@@ -255,52 +287,6 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         {
             Recycle(connection);
         }
-    }
-
-    /// <summary>Runs a hook on a connection that the pool has in its hands, and takes the connection back. Throws what the hook throws, or that it was cancelled.</summary>
-    private async Task RunHookAsync(TcpConnection connection, Func<TcpLease, CancellationToken, ValueTask> hook, TimeSpan timeout)
-    {
-        using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(_closed.Token);
-        using ITimer budget = Services.Clock.Time.CreateTimer(
-            static end => HookCancellation.Queue((CancellationTokenSource)end!), end, timeout, Timeout.InfiniteTimeSpan);
-        await HookLease.RunAsync<object?>(
-            connection,
-            async (lease, token) =>
-            {
-                await hook(lease, token).ConfigureAwait(false);
-                return null;
-            },
-            end.Token).ConfigureAwait(false);
-        connection.HandTo(this);
-    }
-
-    /// <summary>Runs the reset hook before the connection goes idle. It counts as used meanwhile, and the caller does not wait.</summary>
-    private async Task ResetAsync(TcpConnection connection, Func<TcpLease, CancellationToken, ValueTask> reset)
-    {
-        TimeSpan timeout = _settings.ConnectTimeout;
-        try
-        {
-            await RunHookAsync(connection, reset, timeout).ConfigureAwait(false);
-        }
-        catch (Exception e)
-        {
-            if (connection.InterruptReason is { } interrupted)
-            {
-                // The pool took the socket away from the hook: no fault of either.
-                Remove(connection, interrupted);
-                return;
-            }
-
-            PoolLog.ResetFailed(
-                Services.Logger,
-                e is OperationCanceledException ? new TimeoutException($"The reset hook took longer than ConnectTimeout ({timeout.TotalSeconds:0.###} s).", e) : e,
-                Name,
-                connection.Id);
-            Remove(connection, CloseReason.HealthCheckFailed);
-            return;
-        }
-
-        Recycle(connection);
     }
 
     /// <summary>A clean connection that the pool owns: parked, then to the oldest waiter or to idle.</summary>

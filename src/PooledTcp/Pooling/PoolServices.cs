@@ -1,10 +1,12 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.ObjectPool;
+using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Health;
 using PooledTcp.Ports;
 using PooledTcp.Shutdown;
+using PooledTcp.Telemetry;
 
 namespace PooledTcp.Pooling;
 
@@ -25,6 +27,8 @@ internal sealed class PoolServices
     public required LocalPorts Ports { get; init; }
 
     public required ClosingLane Lane { get; init; }
+
+    public ClientTelemetry Telemetry { get; init; } = new(PoolInstruments.For(factory: null), TelemetrySettings.From(new TcpTelemetryOptions()));
 
     /// <summary>Without one, the sweep looks.</summary>
     public IPeerCloseWatch PeerWatch { get; init; } = NoPeerCloseWatch.Instance;
