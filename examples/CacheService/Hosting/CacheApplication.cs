@@ -46,6 +46,7 @@ builder.Services.AddHealthChecks();
         // .RequireAuthorization("operators") or .RequireHost("*:9090") to each, as to any endpoint.
         app.MapHealthChecks("/health");
         app.MapPrometheusScrapingEndpoint("/metrics");
+        app.MapPooledTcpStats("/pooledtcp");
         return app;
     }
 }

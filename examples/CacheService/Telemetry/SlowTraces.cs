@@ -8,10 +8,13 @@ namespace CacheService.Telemetry;
 /// <summary>
 /// Exports the traces of slow requests, whole, and at most one a second, so that a console stays readable under any load. What a
 /// span is worth shows only when its request ends, so until then its spans are kept with it. Connections have traces of their
-/// own, few and worth seeing: those are always exported.
+/// own; their setups are few and worth seeing, and always exported.
 /// </summary>
 internal sealed class SlowTraces(BaseExporter<Activity> exporter, TimeSpan slowerThan, TimeProvider time) : SimpleActivityExportProcessor(exporter)
 {
+    // The pool's name of the operation; the span's display name has the address in it.
+    private const string ConnectionSetup = "PooledTcp.ConnectionSetup";
+
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
     // Weak: what became of a request that never ends is nobody's business here.
@@ -29,7 +32,11 @@ internal sealed class SlowTraces(BaseExporter<Activity> exporter, TimeSpan slowe
 
         if (root.Kind != ActivityKind.Server)
         {
-            base.OnEnd(data);
+            if (root.OperationName == ConnectionSetup || root.Duration >= slowerThan)
+            {
+                base.OnEnd(data);
+            }
+
             return;
         }
 

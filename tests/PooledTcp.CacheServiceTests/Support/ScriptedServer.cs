@@ -14,7 +14,8 @@ internal sealed class ScriptedServer : IDisposable
     /// <summary>In a script: say nothing, for ever.</summary>
     public const string Silence = "silence";
 
-    private readonly TcpListener _listener = new(IPAddress.Loopback, FreePort.Next());
+    private readonly TcpListener _listener;
+    private readonly string _reply;
     private readonly ConcurrentQueue<string> _script;
     private readonly CancellationTokenSource _end = new();
     private int _connections;
@@ -22,11 +23,21 @@ internal sealed class ScriptedServer : IDisposable
 
     /// <param name="script">Replies in Latin 1; when they have run out, every command is answered by OK.</param>
     public ScriptedServer(params string[] script)
+        : this(FreePort.Next(), "+OK\r\n", script)
     {
+    }
+
+    private ScriptedServer(int port, string reply, string[] script)
+    {
+        _listener = new TcpListener(IPAddress.Loopback, port);
+        _reply = reply;
         _script = new ConcurrentQueue<string>(script);
         _listener.Start();
         _ = AcceptAsync();
     }
+
+    /// <summary>One that accepts and never answers.</summary>
+    public static ScriptedServer Silent(int port) => new(port, Silence, []);
 
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
 
@@ -60,7 +71,7 @@ internal sealed class ScriptedServer : IDisposable
             while (await client.ReceiveAsync(buffer, _end.Token) > 0)
             {
                 Interlocked.Increment(ref _commands);
-                string reply = _script.TryDequeue(out string? next) ? next : "+OK\r\n";
+                string reply = _script.TryDequeue(out string? next) ? next : _reply;
                 if (reply == Close)
                 {
                     return;
