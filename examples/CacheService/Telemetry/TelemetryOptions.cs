@@ -19,9 +19,9 @@ internal sealed class ConsoleTelemetryOptions
     /// <summary>Default: Slow.</summary>
     public ConsoleSpans Spans { get; set; } = ConsoleSpans.Slow;
 
-    /// <summary>From this duration on a request is slow. Default 100 ms.</summary>
+    /// <summary>From this duration on a request is slow. Default 50 ms.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "01:00:00")]
-    public TimeSpan SlowerThan { get; set; } = TimeSpan.FromMilliseconds(100);
+    public TimeSpan SlowerThan { get; set; } = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Whether every metric is printed each ten seconds. Default: false.</summary>
     public bool Metrics { get; set; }
