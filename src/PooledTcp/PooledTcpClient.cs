@@ -58,12 +58,14 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
         _hooks = hooks;
         ILogger logger = new SafeLogger((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger("PooledTcp"));
         PoolClock clock = new(timeProvider ?? TimeProvider.System);
+        ThrottledLogger sharedLogger = new(logger, clock.Time);
         LocalPorts ports = new(clock.Time);
         _connectors = connectors ?? ((name, hooks) => new SocketConnector(name, hooks.Connect, ports, clock.Time));
         _services = new PoolServices
         {
             Clock = clock,
             Logger = logger,
+            SharedLogger = sharedLogger,
             Ports = ports,
             Resolve = resolve ?? Dns.GetHostAddressesAsync,
             Lane = new ClosingLane(settings.MaxClosing),
@@ -71,7 +73,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
 
             Telemetry = new ClientTelemetry(PoolInstruments.For(meterFactory), settings.Telemetry) { Pools = AllPools },
             Cap = new SharedCap(settings.MaxTotalConnections, clock),
-            Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(logger, e)),
+            Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(sharedLogger, e)),
         };
         foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
         {

@@ -153,12 +153,20 @@ internal sealed partial class ConnectionPool
         // Last, when the books are in order: a log sink is not ours, and may be slow.
         if (run.ExceededShare)
         {
-            WarnOfExceededShare();
+            PoolLog.ShareExceeded(Log, Name);
         }
 
         _telemetry.Closed(now - connection.CreatedAt, CloseReasons.Name(run.Reason), outcome.Initiator, CloseMethods.Name(outcome.Method));
         PoolLog.Closed(
-            Services.Logger, Name, connection.Id, connection.Uses, run.Reason, CloseMethods.Name(outcome.Method), outcome.Initiator, run.Why);
+            Log,
+            Name,
+            connection.Id,
+            (now - connection.CreatedAt).TotalSeconds,
+            connection.Uses,
+            CloseReasons.Name(run.Reason),
+            CloseMethods.Name(outcome.Method),
+            outcome.Initiator,
+            run.Why);
     }
 
     private CloseRun NewCloseRun(TcpConnection connection, CloseReason reason)

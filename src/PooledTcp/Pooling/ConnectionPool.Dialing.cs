@@ -109,7 +109,7 @@ internal sealed partial class ConnectionPool
 
         Services.Maintenance.Request(this);
         Tell(breaker);
-        PoolLog.Opened(Services.Logger, Name, connection.Id);
+        PoolLog.Opened(Log, Name, connection.Id);
     }
 
     public void DialFailed(Dial dial, Exception exception)
@@ -188,7 +188,7 @@ internal sealed partial class ConnectionPool
             waiter?.Fail(UnavailableError(exception, told));
             warm?.ForEach(w => w.Done.TrySetException(UnavailableError(exception, told)));
             Tell(breaker);
-            PoolLog.DialFailed(Services.Logger, exception, Name);
+            PoolLog.DialFailed(Log, exception, Name);
         }
     }
 

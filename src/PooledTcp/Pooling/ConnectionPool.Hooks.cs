@@ -54,7 +54,7 @@ internal sealed partial class ConnectionPool
         else
         {
             PoolLog.ResetFailed(
-                Services.Logger,
+                Log,
                 failure is OperationCanceledException ? new TimeoutException($"The reset hook took longer than ConnectTimeout ({timeout.TotalSeconds:0.###} s).", failure) : failure,
                 Name,
                 connection.Id);

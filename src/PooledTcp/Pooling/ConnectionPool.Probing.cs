@@ -175,7 +175,7 @@ internal sealed partial class ConnectionPool
 
         Remove(connection, CloseReason.HealthCheckFailed);
         PoolLog.ProbeFailed(
-            Services.Logger,
+            Log,
             error is OperationCanceledException ? new TimeoutException($"The probe took longer than Health.ProbeTimeout ({timeout.TotalSeconds:0.###} s).", error) : error,
             Name,
             connection.Id);

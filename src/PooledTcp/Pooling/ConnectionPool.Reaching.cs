@@ -63,7 +63,7 @@ internal sealed partial class ConnectionPool
         EndpointRoutes routes = new(settings.Address, isResolvable: host is not null, Services.NextRandom);
         _routes = routes;
         _names = host is null ? null : new NameCache(
-            host, Services.Resolve, Services.Clock, addresses => OnResolved(routes, addresses), e => PoolLog.LookupFailed(Services.Logger, e, Name, host));
+            host, Services.Resolve, Services.Clock, addresses => OnResolved(routes, addresses), e => PoolLog.LookupFailed(Log, e, Name, host));
     }
 
     private void OnResolved(EndpointRoutes routes, IReadOnlyList<IPAddress> addresses)
@@ -94,7 +94,7 @@ internal sealed partial class ConnectionPool
         ArmBreakerTimer(Services.Clock.Read());
         if (wasKnown && changed)
         {
-            PoolLog.AddressesChanged(Services.Logger, Name, addresses.Count, added, removed);
+            PoolLog.AddressesChanged(Log, Name, addresses.Count, added, removed);
         }
     }
 
@@ -193,11 +193,11 @@ internal sealed partial class ConnectionPool
     {
         if (change == BreakerChange.Opened)
         {
-            PoolLog.BreakerOpened(Services.Logger, Name, _settings.Health.FailuresToOpen);
+            PoolLog.BreakerOpened(Log, Name, _settings.Health.FailuresToOpen);
         }
         else if (change == BreakerChange.Closed)
         {
-            PoolLog.BreakerClosed(Services.Logger, Name);
+            PoolLog.BreakerClosed(Log, Name);
         }
     }
 

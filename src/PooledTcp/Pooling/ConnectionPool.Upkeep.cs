@@ -49,6 +49,7 @@ internal sealed partial class ConnectionPool
             _nextSweep = now + interval;
             Services.Ports.Watch.Sweep();
             Sweep(now, interval);
+            WatchPortPressure();
             StartProbes(now);
             if (IsAdHoc)
             {

@@ -28,7 +28,7 @@ internal sealed partial class ConnectionPool
         TimeSpan deadline = limit == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : now + limit;
         StackTrace? renter = CaptureRenter();
         bool isObserved = _telemetry.ObservesWaits;
-        bool isTraced = isObserved && _telemetry.TracesWaits;
+        bool isTraced = isObserved && PoolTelemetry.TracesWaits;
         DateTimeOffset startedAt = isTraced ? Services.Clock.Time.GetUtcNow() : default;
         while (true)
         {
@@ -114,7 +114,7 @@ internal sealed partial class ConnectionPool
         TimeSpan now = Services.Clock.Read();
         StackTrace? renter = CaptureRenter();
         bool isObserved = _telemetry.ObservesWaits;
-        bool isTraced = isObserved && _telemetry.TracesWaits;
+        bool isTraced = isObserved && PoolTelemetry.TracesWaits;
         DateTimeOffset startedAt = isTraced ? Services.Clock.Time.GetUtcNow() : default;
         Waiter waiter;
         Dial? dials;

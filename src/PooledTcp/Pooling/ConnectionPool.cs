@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
+using Microsoft.Extensions.Logging;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Health;
@@ -61,6 +62,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         Connector = connector;
         Hooks = hooks;
         Services = services;
+        Log = isAdHoc ? services.SharedLogger : new ThrottledLogger(services.Logger, services.Clock.Time);
         _cap = services.Cap;
         _share = new CapShare(this);
         _settings = settings;
@@ -100,6 +102,9 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
     public EndpointHooks Hooks { get; }
 
     public PoolServices Services { get; }
+
+    /// <summary>One second per kind of event; ad hoc pools share it, as their number has no bound.</summary>
+    private ILogger Log { get; }
 
     public PoolSettings Settings => _settings;
 

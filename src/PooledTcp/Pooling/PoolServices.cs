@@ -20,7 +20,11 @@ internal sealed class PoolServices
 
     public required PoolClock Clock { get; init; }
 
+    /// <summary>Where each configured pool's own throttle leads.</summary>
     public required ILogger Logger { get; init; }
+
+    /// <summary>One throttle for what concerns the client as a whole, and for all its ad hoc pools.</summary>
+    public required ILogger SharedLogger { get; init; }
 
     public required Maintenance Maintenance { get; init; }
 

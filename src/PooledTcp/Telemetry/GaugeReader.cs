@@ -1,6 +1,5 @@
 using System.Diagnostics.Metrics;
 using System.Net;
-using PooledTcp.Ports;
 
 namespace PooledTcp.Telemetry;
 

@@ -41,7 +41,7 @@ internal sealed class PoolTelemetry
     /// <summary>Somebody wants to know of a rent that waits.</summary>
     public bool ObservesWaits => ObservesRents || TracesWaits;
 
-    public bool TracesWaits => PoolSpans.Rents.HasListeners();
+    public static bool TracesWaits => PoolSpans.Rents.HasListeners();
 
     /// <summary>The address may have changed, or whether metrics tell it.</summary>
     public void Rename(EndpointAddress address) => _names = Name(address);

@@ -39,6 +39,7 @@ internal sealed class PoolHarness : IAsyncDisposable
         {
             Clock = clock,
             Logger = logger ?? NullLogger.Instance,
+            SharedLogger = new ThrottledLogger(logger ?? NullLogger.Instance, Time),
             Maintenance = _maintenance,
             NextRandom = () => random,
             Resolve = resolver is null ? static (host, _) => throw new InvalidOperationException($"{host} was looked up") : resolver.ResolveAsync,
