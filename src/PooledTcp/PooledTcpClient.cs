@@ -162,6 +162,22 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
         await _services.Maintenance.DisposeAsync().ConfigureAwait(false);
     }
 
+    /// <summary>The host is stopping, or the client is shutting down by itself: whoever balances traffic should send none here.</summary>
+    internal bool IsStopping => _services.IsStopping || _phase != Phase.Open;
+
+    /// <summary>The host begins to stop: rents are served as before, but nothing is dialed in advance.</summary>
+    internal void BeginStopping()
+    {
+        ConnectionPool[] pools;
+        _services.IsStopping = true;
+        lock (_gate)
+        {
+            pools = [.. AllPools()];
+        }
+
+        Array.ForEach(pools, static pool => pool.EndWarmUps());
+    }
+
     /// <summary>As <see cref="DrainAsync(TimeSpan)"/>; the token ends the wait early, as the deadline does.</summary>
     internal async ValueTask DrainAsync(TimeSpan deadline, CancellationToken cancellationToken)
     {

@@ -207,7 +207,7 @@ internal sealed partial class ConnectionPool
                 return false;
             }
 
-            if (_state != PoolState.Open)
+            if (_state != PoolState.Open || Services.IsStopping)
             {
                 task = Task.FromException(ClosedError());
                 return true;
@@ -242,7 +242,7 @@ internal sealed partial class ConnectionPool
         Dial? first = null;
         lock (_gate)
         {
-            if (_state == PoolState.Open && !_paused && _settings.MinIdleConnections > 0)
+            if (_state == PoolState.Open && !_paused && !Services.IsStopping && _settings.MinIdleConnections > 0)
             {
                 // One that is on its way to idle counts: a look that falls between the end of a dial and the
                 // publication of its connection would dial for it again.

@@ -143,6 +143,18 @@ internal sealed partial class ConnectionPool
         Services.Maintenance.Request(this);
     }
 
+    /// <summary>After the services' flag was set, which newcomers read under the gate: ends the warm-ups that came before it.</summary>
+    public void EndWarmUps()
+    {
+        List<WarmUp>? warm;
+        lock (_gate)
+        {
+            warm = TakeWarmUps();
+        }
+
+        warm?.ForEach(w => w.Done.TrySetException(ClosedError()));
+    }
+
     /// <summary>
     /// Refuses new rents, closes what is idle, and completes when the last connection is gone. Who waits already is still
     /// served: that work was accepted.

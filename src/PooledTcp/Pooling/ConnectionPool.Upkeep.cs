@@ -120,7 +120,7 @@ internal sealed partial class ConnectionPool
     {
         lock (_gate)
         {
-            bool nothingToKeep = _settings.MinIdleConnections == 0 || _state != PoolState.Open;
+            bool nothingToKeep = _settings.MinIdleConnections == 0 || _state != PoolState.Open || Services.IsStopping;
             return _state == PoolState.Closed || (Live == 0 && _table.Count == 0 && nothingToKeep && !IsAdHoc);
         }
     }

@@ -18,6 +18,8 @@ internal sealed class PoolServices
 
     private static long _lastConnectionId;
 
+    private volatile bool _isStopping;
+
     public required PoolClock Clock { get; init; }
 
     /// <summary>Where each configured pool's own throttle leads.</summary>
@@ -47,6 +49,13 @@ internal sealed class PoolServices
 
     /// <summary>The addresses of a host name; the system's resolver.</summary>
     public Func<string, CancellationToken, Task<IPAddress[]>> Resolve { get; init; } = Dns.GetHostAddressesAsync;
+
+    /// <summary>The host is stopping: rents are served, but nothing is dialed in advance for callers who will not come.</summary>
+    public bool IsStopping
+    {
+        get => _isStopping;
+        set => _isStopping = value;
+    }
 
     public int IdleSlots { get; init; } = Environment.ProcessorCount;
 
