@@ -22,7 +22,7 @@ internal static class CacheApplication
         // First, so that the server is there before the pool's first dial and still there for its last goodbye.
         builder.Services.AddBackend(builder.Configuration);
         builder.Services.AddPooledTcp(builder.Configuration.GetSection("PooledTcp"));
-builder.Services.AddHealthChecks();
+        builder.Services.AddHealthChecks().AddPooledTcp();
         builder.AddTelemetry();
 
         builder.Services.AddOptions<CacheOptions>().BindConfiguration("Cache").ValidateDataAnnotations().ValidateOnStart();
