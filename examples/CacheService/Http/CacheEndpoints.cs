@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.IO.Pipelines;
 using CacheService.Cache;
 using CacheService.Hosting;

@@ -48,10 +48,14 @@ internal sealed class PrometheusServer : IDisposable
         return server;
     }
 
+    /// <summary>The moment that queries are about; null is now.</summary>
+    public DateTimeOffset? Moment { get; set; }
+
     /// <summary>What an instant query returns; throws with Prometheus' own words when the query is not valid.</summary>
     public async Task<IReadOnlyList<PrometheusSample>> QueryAsync(string query)
     {
-        JsonElement data = await AskAsync("/api/v1/query", new() { ["query"] = query });
+        string moment = ((Moment ?? DateTimeOffset.UtcNow).ToUnixTimeMilliseconds() / 1000.0).ToString("F3", CultureInfo.InvariantCulture);
+        JsonElement data = await AskAsync("/api/v1/query", new() { ["query"] = query, ["time"] = moment });
         JsonElement result = data.GetProperty("result");
         return data.GetProperty("resultType").GetString() == "vector"
             ? [.. result.EnumerateArray().Select(static sample => new PrometheusSample(Labels(sample.GetProperty("metric")), Value(sample.GetProperty("value"))))]
