@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 namespace PooledTcp.Tests.Fakes;
 
 /// <summary>Keeps what was logged.</summary>
-internal sealed class RecordingLogger : ILogger, ILoggerFactory
+internal sealed class RecordingLogger : ILogger
 {
     private readonly ConcurrentQueue<Entry> _entries = new();
 
@@ -25,13 +25,10 @@ internal sealed class RecordingLogger : ILogger, ILoggerFactory
             exception,
             state is IEnumerable<KeyValuePair<string, object?>> fields ? [.. fields] : []));
 
-    public ILogger CreateLogger(string categoryName) => this;
+    /// <summary>Every category goes here.</summary>
+    public ILoggerFactory AsFactory() => new Factory(this);
 
-    public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
-
-    public void Dispose()
-    {
-    }
+    public IReadOnlyCollection<Entry> Entries => _entries;
 
     public bool Has(string name) => Count(name) > 0;
 
@@ -47,5 +44,16 @@ internal sealed class RecordingLogger : ILogger, ILoggerFactory
 
         /// <summary>How many of its kind were left out before it.</summary>
         public long Suppressed => Fields.Any(static f => f.Key == "Suppressed") ? (long)this["Suppressed"]! : 0;
+    }
+
+    private sealed class Factory(RecordingLogger logger) : ILoggerFactory
+    {
+        public ILogger CreateLogger(string categoryName) => logger;
+
+        public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
+
+        public void Dispose()
+        {
+        }
     }
 }

@@ -215,7 +215,7 @@ public sealed class PooledTcpHealthCheckTests : IAsyncDisposable
 
     private static Task<TcpLease> RentAsync(TcpPool pool) => pool.RentAsync(CancellationToken.None).AsTask().WaitAsync(PoolHarness.Hang);
 
-    private static Task FailAsync(TcpPool pool) => Assert.ThrowsAsync<EndpointUnavailableException>(() => RentAsync(pool));
+    private static Task<EndpointUnavailableException> FailAsync(TcpPool pool) => Assert.ThrowsAsync<EndpointUnavailableException>(() => RentAsync(pool));
 
     private Task<HealthReport> ReportAsync() => ReportAsync(_services);
 

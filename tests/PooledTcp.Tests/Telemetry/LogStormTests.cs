@@ -4,7 +4,6 @@ using PooledTcp.Connections;
 using PooledTcp.Ports;
 using PooledTcp.Telemetry;
 using PooledTcp.Tests.Fakes;
-using PooledTcp.Tests.Pooling;
 using Xunit;
 
 namespace PooledTcp.Tests.Telemetry;
@@ -166,6 +165,6 @@ public sealed class LogStormTests
         options.AddEndpoint("cache", static endpoint => endpoint.Address = "10.1.0.1:7000");
         options.AddEndpoint("other", static endpoint => endpoint.Address = "10.1.0.2:7000");
         return new PooledTcpClient(
-            SettingsFactory.Create(options), new Dictionary<string, EndpointHooks>(), _log, null, _time, (_, _) => new FakeConnector { Automatic = dial });
+            SettingsFactory.Create(options), new Dictionary<string, EndpointHooks>(), _log.AsFactory(), null, _time, (_, _) => new FakeConnector { Automatic = dial });
     }
 }
