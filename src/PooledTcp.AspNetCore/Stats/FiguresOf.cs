@@ -64,8 +64,8 @@ internal static class FiguresOf
     public static TotalFigures Total(PoolFigures[] figures, TcpPoolSnapshot[] pools, Counters recent, double? interval, int? maxTotal) => new()
     {
         Pools = figures.Length,
-        PoolsFailing = figures.Count(static pool => pool.Severity == Trouble.Failing),
-        PoolsStrained = figures.Count(static pool => pool.Severity == Trouble.Strained),
+        PoolsFailing = figures.Count(static pool => string.Equals(pool.Severity, Trouble.Failing, StringComparison.Ordinal)),
+        PoolsStrained = figures.Count(static pool => string.Equals(pool.Severity, Trouble.Strained, StringComparison.Ordinal)),
         PortPressureMax = figures.Max(static pool => pool.Port.Pressure),
         Connection = new(
             pools.Sum(static pool => pool.Idle),
@@ -120,7 +120,7 @@ internal static class FiguresOf
             closed,
             byReason,
             byMethod,
-            closed == 0 ? new Dictionary<string, long>() : new Dictionary<string, long>(StringComparer.Ordinal) { ["local"] = closed - byPeer, ["peer"] = byPeer });
+            new Dictionary<string, long>(StringComparer.Ordinal) { ["local"] = closed - byPeer, ["peer"] = byPeer });
 
     private static string Spell(EndPoint endPoint) => endPoint switch
     {
@@ -130,7 +130,7 @@ internal static class FiguresOf
     };
 
     /// <summary>As <c>error.type</c> of the metrics has it.</summary>
-    private static string ErrorType(Exception error) => error.GetBaseException() switch
+    public static string ErrorType(Exception error) => error.GetBaseException() switch
     {
         SocketException socket => JsonNamingPolicy.SnakeCaseLower.ConvertName(socket.SocketErrorCode.ToString()),
         { } other => other.GetType().FullName ?? other.GetType().Name,

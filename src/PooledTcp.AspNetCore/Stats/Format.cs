@@ -7,7 +7,7 @@ internal static class Format
 {
     public const string None = "–";
 
-    public static string Whole(double? value) => value is { } v ? v.ToString("N0", CultureInfo.InvariantCulture) : None;
+    public static string Whole(double? value) => value is { } v ? Math.Floor(v + 0.5).ToString("N0", CultureInfo.InvariantCulture) : None;
 
     /// <summary>Per second.</summary>
     public static string Rate(double? value) => value switch
@@ -28,7 +28,7 @@ internal static class Format
         < 0.00995 => $"{Fixed(value.Value * 1e3, 1)} ms",
         < 0.9995 => $"{Fixed(value.Value * 1e3, 0)} ms",
         < 59.95 => $"{Fixed(value.Value, 1)} s",
-        _ => Long((long)Math.Floor(value.Value)),
+        _ => Long((long)Math.Floor(value.Value + 0.5)),
     };
 
     /// <summary>Rounded down: 100 % is said of all only.</summary>
@@ -46,5 +46,8 @@ internal static class Format
         : seconds < 86400 ? $"{seconds / 3600} h {seconds % 3600 / 60} min"
         : $"{seconds / 86400} d {seconds % 86400 / 3600} h";
 
-    private static string Fixed(double value, int digits) => value.ToString(digits == 0 ? "F0" : "F1", CultureInfo.InvariantCulture);
+    /// <summary>Rounded by the same operations as in the script: the two runtimes' own roundings differ at a half.</summary>
+    private static string Fixed(double value, int digits) => digits == 0
+        ? Math.Floor(value + 0.5).ToString("F0", CultureInfo.InvariantCulture)
+        : (Math.Floor((value * 10) + 0.5) / 10).ToString("F1", CultureInfo.InvariantCulture);
 }

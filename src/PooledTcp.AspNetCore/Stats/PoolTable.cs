@@ -14,36 +14,36 @@ internal static class PoolTable
     [
         ("Connections",
         [
-            new("Idle", Figure("connection.idle")),
-            new("Used", Figure("connection.used")),
-            new("Connecting", Figure("connection.connecting")),
-            new("Closing", Figure("connection.closing")),
-            new("All", Figure("connection.count") + Of("connection.max") + Bar("connections", "used", "connecting", "closing", "idle")),
+            new("Idle", "Idle", Figure("connection.idle")),
+            new("Used", "Used", Figure("connection.used")),
+            new("Connecting", "Connecting", Figure("connection.connecting")),
+            new("Closing", "Closing", Figure("connection.closing")),
+            new("All", "All", Figure("connection.count") + Of("connection.max") + Bar("connections", "used", "connecting", "closing", "idle")),
         ]),
         ("Rents",
         [
-            new("Per second", Figure("rates.rents", 'r') + Spark("rates.rents", 'r')),
-            new("At once", Figure("rates.served_at_once", 'p')),
+            new("Per second", "Rents/s", Figure("rates.rents", 'r') + Spark("rates.rents", 'r')),
+            new("At once", "At once", Figure("rates.served_at_once", 'p')),
         ]),
         ("Waiting",
         [
-            new("Now", Figure("pending_requests") + Of("pending_requests_max")),
-            new("Average", Figure("rates.wait_time_average", 's') + Spark("rates.wait_time_average", 's')),
-            new("Longest", Figure("wait_time.longest", 's')),
-            new("Timeouts", Figure("timeouts")),
+            new("Now", "Waiting", Figure("pending_requests") + Of("pending_requests_max")),
+            new("Average", "Wait, avg", Figure("rates.wait_time_average", 's') + Spark("rates.wait_time_average", 's')),
+            new("Longest", "Wait, max", Figure("wait_time.longest", 's')),
+            new("Timeouts", "Timeouts", Figure("timeouts")),
         ]),
         ("Dials",
         [
-            new("Per second", Figure("rates.created", 'r') + Spark("rates.created", 'r')),
-            new("Average", Figure("rates.create_time_average", 's')),
-            new("Failed", Figure("create_failures")),
+            new("Per second", "Dials/s", Figure("rates.created", 'r') + Spark("rates.created", 'r')),
+            new("Average", "Dial, avg", Figure("rates.create_time_average", 's')),
+            new("Failed", "Dials failed", Figure("create_failures")),
         ]),
         ("Ports",
         [
-            new("Taken", Figure("port.used") + Of("port.budget") + Bar("ports", "level"), Figure("port_pressure_max", 'p', "highest pressure ")),
-            new("TIME-WAIT", Figure("port.time_wait") + Of("port.time_wait_max"), ""),
+            new("Taken", "Ports", Figure("port.used") + Of("port.budget") + Bar("ports", "level"), Figure("port_pressure_max", 'p') + " <span class=\"of\">at most</span>"),
+            new("TIME-WAIT", "TIME-WAIT", Figure("port.time_wait") + Of("port.time_wait_max"), ""),
         ]),
-        ("Breaker", [new("", Figure("breaker", 'c'), "")]),
+        ("Breaker", [new("", "Breaker", Figure("breaker", 'c'), "")]),
     ];
 
     private static readonly string Details = $"""
@@ -66,7 +66,7 @@ internal static class PoolTable
             ("MaxConnecting", Figure("connection.connecting_max")),
             ("Learned idle limit", Figure("learned_idle_limit", 's')),
             ("Port pressure", Figure("port.pressure", 'p')))}</tbody></table>
-        <table class="small"><caption>Addresses</caption><thead><tr><th scope="col">Address</th><th scope="col">Open</th><th scope="col">Breaker</th><th scope="col">Failed in a row</th></tr></thead><tbody data-list="addresses" data-kind="addresses">@addresses@</tbody></table>
+        <table class="small"><caption>Addresses</caption><thead><tr><th scope="col">Address</th><th scope="col">Open</th><th scope="col">Breaker</th><th scope="col">Failures</th></tr></thead><tbody data-list="addresses" data-kind="addresses">@addresses@</tbody></table>
         <p class="error" data-show="last_connect_error.type"@hidden@>Last dial error, {Figure("last_connect_error.age", 's')} ago: <strong>{Figure("last_connect_error.type", 't')}</strong> <code>{Figure("last_connect_error.message", 't')}</code></p>
         """;
 
@@ -112,12 +112,12 @@ internal static class PoolTable
         string severity = failing > 0 ? Trouble.Failing : strained > 0 ? Trouble.Strained : Trouble.Ok;
         return Fill(
             $"""
-            <div class="tile" id="trouble" data-severity="{severity}"><dt>Pools failing</dt><dd class="big">{Figure("pools_failing")}{Of("pools")}</dd><dd>{Figure("pools_strained")} strained</dd></div>
+            <div class="tile" id="trouble" data-severity="{severity}"><dt>Pools failing</dt><dd class="big">{Figure("pools_failing")}{Of("pools")}</dd><dd>{Figure("pools_strained")} strained</dd><dd>{Spark("pools_failing", 'n')}</dd></div>
             <div class="tile"><dt>Rents per second</dt><dd class="big">{Figure("rates.rents", 'r')}</dd><dd>{Figure("rates.served_at_once", 'p')} served at once</dd><dd>{Spark("rates.rents", 'r')}</dd></div>
             <div class="tile"><dt>Waiting now</dt><dd class="big">{Figure("pending_requests")}</dd><dd>average wait {Figure("rates.wait_time_average", 's')}</dd><dd>{Spark("rates.wait_time_average", 's')}</dd></div>
             <div class="tile"><dt>Dials per second</dt><dd class="big">{Figure("rates.created", 'r')}</dd><dd>{Figure("rates.create_time_average", 's')} each, {Figure("rates.create_failures", 'r')} failed</dd><dd>{Spark("rates.created", 'r')}</dd></div>
-            <div class="tile"><dt>Connections</dt><dd class="big">{Figure("connection.count")}{Of("connection.max")}</dd><dd>{Figure("connection.used")} used, {Figure("connection.idle")} idle</dd></div>
-            <div class="tile"><dt>Timeouts per second</dt><dd class="big">{Figure("rates.timeouts", 'r')}</dd><dd>{Figure("timeouts")} so far</dd></div>
+            <div class="tile"><dt>Connections</dt><dd class="big">{Figure("connection.count")}{Of("connection.max")}</dd><dd>{Figure("connection.used")} used, {Figure("connection.idle")} idle</dd><dd>{Bar("connections", "used", "connecting", "closing", "idle")}</dd></div>
+            <div class="tile"><dt>Timeouts per second</dt><dd class="big">{Figure("rates.timeouts", 'r')}</dd><dd>{Figure("timeouts")} so far</dd><dd>{Spark("rates.timeouts", 'r')}</dd></div>
             """,
             totals);
     }
@@ -133,16 +133,17 @@ internal static class PoolTable
         row.Append("""<tr class="figures" role="row"><th scope="row" role="rowheader">""");
         row.Append(Fill(
             $"""
-            <span class="name">{Figure("name", 't')}</span> <span class="of" data-show="ad_hoc"{(adHoc ? "" : " hidden")}>ad hoc</span>
-            <span class="address">{Figure("address", 't')}</span>
-            <span class="severity">{Figure("severity", 'c')}</span> <span class="trouble">{Figure("trouble", 'l')}</span>
+            <span class="name">{Figure("name", 't')}</span>
+            <span class="address" data-hide="ad_hoc"{(adHoc ? " hidden" : "")}>{Figure("address", 't')}</span>
+            <span class="address" data-show="ad_hoc"{(adHoc ? "" : " hidden")}>ad hoc</span>
             """,
             pool)).Append("</th>");
         AppendCells(row, pool, isTotal: false);
+        bool quiet = known && pool.GetProperty("trouble").GetArrayLength() == 0;
         bool failed = known && pool.GetProperty("last_connect_error").ValueKind == JsonValueKind.Object;
         string details = Details.Replace("@hidden@", failed ? "" : " hidden", StringComparison.Ordinal);
         row.Append(CultureInfo.InvariantCulture, $"""</tr><tr class="more" role="row"><td role="cell" colspan="{1 + Groups.Sum(static group => group.Columns.Length)}"><details><summary>""")
-            .Append(Fill(Figure("explanation", 't'), pool))
+            .Append(Fill($"""<span class="severity">{Figure("severity", 'c')}</span> {Figure("explanation", 't')} <span class="trouble" data-show="trouble"{(quiet ? " hidden" : "")}>[{Figure("trouble", 'l')}]</span>""", pool))
             .Append("""</summary><div class="panel">""")
             .Append(Fill(details, pool))
             .Append("</div></details></td></tr></tbody>");
@@ -151,19 +152,18 @@ internal static class PoolTable
 
     private static void AppendCells(StringBuilder row, JsonElement data, bool isTotal)
     {
-        foreach ((string group, Column[] columns) in Groups)
+        foreach ((_, Column[] columns) in Groups)
         {
             for (int i = 0; i < columns.Length; i++)
             {
-                string label = columns.Length == 1 ? group : group == "Ports" && i == 1 ? columns[i].Name : $"{group}: {columns[i].Name.ToLowerInvariant()}";
-                row.Append(CultureInfo.InvariantCulture, $"""<td role="cell"{(i == 0 ? " class=\"first\"" : "")} data-label="{label}">""")
+                row.Append(CultureInfo.InvariantCulture, $"""<td role="cell"{(i == 0 ? " class=\"first\"" : "")} data-label="{columns[i].Label}">""")
                     .Append(Fill(isTotal ? columns[i].OfTotal ?? columns[i].Content : columns[i].Content, data))
                     .Append("</td>");
             }
         }
     }
 
-    private static string Figure(string path, char type = 'n', string before = "") => $"""{before}<span data-f="{path}" data-t="{type}">@{type}:{path}@</span>""";
+    private static string Figure(string path, char type = 'n') => $"""<span data-f="{path}" data-t="{type}">@{type}:{path}@</span>""";
 
     private static string Of(string path) => $""" <span class="of">of {Figure(path)}</span>""";
 
@@ -205,7 +205,8 @@ internal static class PoolTable
     }
 
     /// <param name="Name">Under its group.</param>
+    /// <param name="Label">On a narrow screen, which has no head of the table.</param>
     /// <param name="Content">The cell.</param>
     /// <param name="OfTotal">The cell in the row of all pools, where it is another one.</param>
-    private sealed record Column(string Name, string Content, string? OfTotal = null);
+    private sealed record Column(string Name, string Label, string Content, string? OfTotal = null);
 }

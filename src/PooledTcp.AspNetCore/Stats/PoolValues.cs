@@ -17,8 +17,8 @@ internal static class PoolValues
         string path = mark[2..];
         return mark[0] switch
         {
-            'x' => Number(path == "level" ? 0 : Start(data, path)),
-            'w' => Number(path == "level" ? 100 * Math.Min(1, Double(At(data, "port.pressure")) ?? 0) : Width(data, path)),
+            'x' => Number(IsLevel(path) ? 0 : Start(data, path)),
+            'w' => Number(IsLevel(path) ? 100 * Math.Min(1, Double(At(data, "port.pressure")) ?? 0) : Width(data, path)),
             't' => StatsPage.Encode(At(data, path) is { ValueKind: JsonValueKind.String } text ? text.GetString()! : Format.None),
             'c' => StatsPage.Encode(At(data, path) is { ValueKind: JsonValueKind.String } code ? Words(code.GetString()!) : Format.None),
             'l' => StatsPage.Encode(At(data, path) is { ValueKind: JsonValueKind.Array } all
@@ -87,13 +87,15 @@ internal static class PoolValues
         return text.ToString();
     }
 
+    private static bool IsLevel(string part) => string.Equals(part, "level", StringComparison.Ordinal);
+
     // The parts of the bar in the order of Bar's arguments.
     private static double Start(JsonElement data, string part)
     {
         double x = 0;
         foreach (string before in new[] { "used", "connecting", "closing", "idle" })
         {
-            if (before == part)
+            if (string.Equals(before, part, StringComparison.Ordinal))
             {
                 break;
             }

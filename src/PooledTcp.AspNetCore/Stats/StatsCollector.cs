@@ -5,15 +5,17 @@ namespace PooledTcp.AspNetCore.Stats;
 /// not cost ten walks. Between two walks it remembers the counters, which is what rates are made of; it has no timer, so a page
 /// that nobody reads costs nothing.
 /// </summary>
-internal sealed class StatsCollector(Func<PooledTcpClient> client, TimeProvider time)
+/// <param name="walk">Snapshots of all pools, and the limit over them.</param>
+/// <param name="time">The clock of everything here.</param>
+internal sealed class StatsCollector(Func<(TcpPoolSnapshot[] Pools, int? MaxTotalConnections)> walk, TimeProvider time)
 {
     private static readonly TimeSpan Freshness = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// Rates are over one to two of these once somebody has looked that long: short enough to show what happens now, long enough
+    /// Rates are over one to two of these, and a reading, once somebody has looked that long: short enough to show what happens now, long enough
     /// that a figure can be read before it changes.
     /// </summary>
-    private static readonly TimeSpan Period = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Period = TimeSpan.FromSeconds(4);
 
     /// <summary>An average over longer says nothing about now.</summary>
     private static readonly TimeSpan LongestInterval = TimeSpan.FromMinutes(1);
@@ -30,9 +32,9 @@ internal sealed class StatsCollector(Func<PooledTcpClient> client, TimeProvider 
         {
             if (_latest is null || time.GetElapsedTime(_latestAt) >= Freshness)
             {
-                PooledTcpClient source = client();
+                (TcpPoolSnapshot[] pools, int? maxTotal) = walk();
                 _latestAt = time.GetTimestamp();
-                _latest = Sample([.. source.Pools.Select(static pool => pool.GetSnapshot())], source.MaxTotalConnections);
+                _latest = Sample(pools, maxTotal);
             }
 
             return _latest;

@@ -42,11 +42,14 @@ public static class StatsEndpointRouteBuilderExtensions
         }
 
         var endpoint = new StatsEndpoint(
-            new StatsCollector(services.GetRequiredService<PooledTcpClient>, services.GetService<TimeProvider>() ?? TimeProvider.System),
+            new StatsCollector(() => Walk(services.GetRequiredService<PooledTcpClient>()), services.GetService<TimeProvider>() ?? TimeProvider.System),
             services.GetService<IHostEnvironment>()?.ApplicationName);
         RouteGroupBuilder group = endpoints.MapGroup(pattern);
         group.MapMethods("", Methods, endpoint.PageAsync).WithDisplayName("PooledTcp stats page");
         group.MapMethods(JsonName, Methods, endpoint.JsonAsync).WithDisplayName("PooledTcp stats JSON");
         return group;
     }
+
+    private static (TcpPoolSnapshot[] Pools, int? MaxTotalConnections) Walk(PooledTcpClient client) =>
+        ([.. client.Pools.Select(static pool => pool.GetSnapshot())], client.MaxTotalConnections);
 }

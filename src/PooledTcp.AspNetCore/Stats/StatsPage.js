@@ -1,20 +1,22 @@
 (() => {
   'use strict';
-  const period = 2000, patience = 10000, remembered = 60, newsEvery = 15000;
+  const period = 2000, patience = 10000, remembered = 45, newsEvery = 15000;
   const $ = id => document.getElementById(id);
   const table = $('table'), link = $('json'), none = '–';
   document.documentElement.classList.add('js');
 
   // As Format.cs has them.
-  const whole = v => Math.round(v).toLocaleString('en-US');
+  const round = v => Math.floor(v + 0.5);
+  const whole = v => round(v).toLocaleString('en-US');
+  const tenth = v => (Math.floor(v * 10 + 0.5) / 10).toFixed(1);
   const seconds = v => {
     if (v === 0) return '0';
     if (v < 0.000001) return '<1 µs';
-    if (v < 0.0009995) return (v * 1e6).toFixed(0) + ' µs';
-    if (v < 0.00995) return (v * 1e3).toFixed(1) + ' ms';
-    if (v < 0.9995) return (v * 1e3).toFixed(0) + ' ms';
-    if (v < 59.95) return v.toFixed(1) + ' s';
-    const s = Math.floor(v), part = n => Math.floor(n);
+    if (v < 0.0009995) return round(v * 1e6) + ' µs';
+    if (v < 0.00995) return tenth(v * 1e3) + ' ms';
+    if (v < 0.9995) return round(v * 1e3) + ' ms';
+    if (v < 59.95) return tenth(v) + ' s';
+    const s = round(v), part = Math.floor;
     if (s < 3600) return part(s / 60) + ' min ' + s % 60 + ' s';
     if (s < 86400) return part(s / 3600) + ' h ' + part(s % 3600 / 60) + ' min';
     return part(s / 86400) + ' d ' + part(s % 86400 / 3600) + ' h';
@@ -22,9 +24,9 @@
   const code = v => v.replaceAll('_', ' ');
   const formats = {
     n: whole,
-    r: v => v === 0 ? '0' : v < 0.05 ? '<0.1' : v < 9.95 ? v.toFixed(1) : whole(v),
+    r: v => v === 0 ? '0' : v < 0.05 ? '<0.1' : v < 9.95 ? tenth(v) : whole(v),
     s: seconds,
-    p: v => v === 0 ? '0 %' : v >= 1 ? (v * 100).toFixed(0) + ' %' : v < 0.001 ? '<0.1 %' : (Math.floor(v * 1000) / 10).toFixed(1) + ' %',
+    p: v => v === 0 ? '0 %' : v >= 1 ? round(v * 100) + ' %' : v < 0.001 ? '<0.1 %' : tenth(Math.floor(v * 1000) / 10) + ' %',
     c: code,
     l: v => v.map(code).join(', '),
     t: v => v,
@@ -72,13 +74,15 @@
     if (!lines) past.set(key, lines = {});
     for (const path of paths) {
       const line = lines[path] ??= [];
+      // Before there are rates there is nothing to remember; an average of nothing is drawn as zero.
+      if (data.rates === null && path.startsWith('rates.')) continue;
       line.push(at(data, path) ?? 0);
       if (line.length > remembered) line.shift();
     }
     return lines;
   };
   const draw = (svg, line, type) => {
-    const top = Math.max(...line), low = Math.min(...line);
+    const top = Math.max(0, ...line), low = Math.min(...line);
     const points = line.map((v, i) => `${(100 * (i + remembered - line.length) / (remembered - 1)).toFixed(1)},${(15 - (top ? 14 * v / top : 0)).toFixed(1)}`);
     keep(svg.querySelector('polyline'), 'points', line.length > 1 ? points.join(' ') : '');
     say(svg.nextElementSibling, line.length > 1 ? ` Since this page watches: from ${formats[type](low)} to ${formats[type](top)}.` : '');
@@ -91,7 +95,9 @@
       el.classList.toggle('zero', text === '0' || text === none);
     }
     for (const svg of root.querySelectorAll('[data-bar]')) bars[svg.dataset.bar](svg, data);
-    for (const el of root.querySelectorAll('[data-show]')) el.hidden = !(at(data, el.dataset.show)?.length !== 0 && at(data, el.dataset.show));
+    const has = path => { const v = at(data, path); return Array.isArray(v) ? v.length > 0 : !!v; };
+    for (const el of root.querySelectorAll('[data-show]')) el.hidden = !has(el.dataset.show);
+    for (const el of root.querySelectorAll('[data-hide]')) el.hidden = has(el.dataset.hide);
     for (const body of root.querySelectorAll('[data-list]')) {
       const rows = lists[body.dataset.kind](at(data, body.dataset.list));
       const text = JSON.stringify(rows);
@@ -167,7 +173,7 @@
     const read = new Date(report.time);
     $('read').dateTime = report.time;
     say($('read'), [read.getHours(), read.getMinutes(), read.getSeconds()].map(n => String(n).padStart(2, '0')).join(':'));
-    say($('over'), report.interval === null ? ', rates come with the next ones' : `, rates over ${seconds(report.interval)}`);
+    say($('over'), report.interval === null ? ', rates come with the next ones' : `, rates over ${whole(report.interval)} s`);
     announce(report.totals);
   };
 

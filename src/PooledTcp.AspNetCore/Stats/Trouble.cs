@@ -13,6 +13,9 @@ internal static class Trouble
     /// <summary>Time enough to do something about it.</summary>
     private const double PortPressure = 0.75;
 
+    /// <summary>A pool that has just begun to dial has reused nothing yet.</summary>
+    private const int FewRents = 20;
+
     /// <param name="pool">As it is now.</param>
     /// <param name="recent">What came in the last interval; all there was when nobody looked before.</param>
     public static List<string> Of(TcpPoolSnapshot pool, Counters recent)
@@ -40,6 +43,7 @@ internal static class Trouble
         Add(pool.BreakerState == BreakerState.HalfOpen, "breaker_half_open");
         Add(pool.BreakerState == BreakerState.Closed && pool.Addresses.Any(static a => a.BreakerState != BreakerState.Closed), "address_down");
         Add(pressure is >= PortPressure and < PortsExhausted, "port_pressure");
+        Add(recent.Rents >= FewRents && recent.Created * 2 > recent.Rents, "little_reuse");
         Add(pool.State == TcpPoolState.Paused, "paused");
         Add(pool.State == TcpPoolState.Draining, "draining");
         return found;

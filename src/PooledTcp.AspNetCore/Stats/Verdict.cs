@@ -21,8 +21,8 @@ internal readonly record struct Verdict(string Code, string Text)
     /// <param name="maxTotal">That limit, if there is one.</param>
     public static Verdict Of(TcpPoolSnapshot pool, Counters recent, double? interval, int total, int? maxTotal)
     {
-        string period = interval is { } seconds ? $"in the last {Format.Seconds(seconds)}" : "so far";
-        string lastError = pool.LastConnectErrorAge is { } age ? $" The last dial error is {Format.Seconds(age.TotalSeconds)} old." : "";
+        string period = interval is { } seconds ? $"in the last {Format.Whole(seconds)} s" : "so far";
+        string lastError = pool.LastConnectErrorAge is { } age ? $" Last dial error {Format.Seconds(age.TotalSeconds)} ago: {FiguresOf.ErrorType(pool.LastConnectError!)}." : "";
         return pool.State switch
         {
             TcpPoolState.Closed => new("closed", "Closed: the client was disposed; every rent fails."),
@@ -49,7 +49,7 @@ internal readonly record struct Verdict(string Code, string Text)
             return new("served_at_once", $"Served at once: {Format.Share(atOnce)} of {Count(asked, "rent", "rents")} {period} found an idle connection{rest}");
         }
 
-        string late = $"{Format.Share(1 - atOnce)} of {Count(asked, "rent", "rents")} {period} waited{average}";
+        string late = asked == 0 ? $"{Count(pool.Waiting, "caller waits", "callers wait")}, and none was served {period}," : $"{Format.Share(1 - atOnce)} of {Count(asked, "rent", "rents")} {period} waited{average}";
         if (recent.Created * 2 >= recent.Waits && recent.Created > 0)
         {
             string each = Format.Seconds(recent.CreateTotal / recent.Created);
