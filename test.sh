@@ -13,6 +13,7 @@ set -euo pipefail
 # What --install installs: one Debian package per line. The tests start servers of their own, on their own ports; those
 # of the packages are not started here, but would be at the next boot of a whole machine.
 server_packages=(
+    chromium            # the browser of the stats page's tests
     dovecot-imapd       # IMAP, for docs/closing-real-servers.md as all that names a protocol only
     dovecot-pop3d       # POP3
     iproute2            # ip: the link between the two namespaces of a test
@@ -21,6 +22,7 @@ server_packages=(
     nftables            # nft: drops packets in the namespaces of tests whose server vanishes
     nginx               # HTTP
     postgresql          # PostgreSQL
+    prometheus          # scrapes examples/CacheService for a minute
     python3-aiosmtpd    # SMTP: no service, and no mail server of the machine is displaced
     redis-server        # the real server of the integration tests, and Redis
     vsftpd              # FTP
