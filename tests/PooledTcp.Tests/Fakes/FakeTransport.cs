@@ -14,6 +14,7 @@ internal sealed partial class FakeTransport : Transport
 {
     private readonly Lock _gate = new();
     private readonly Queue<byte[]> _incoming = new();
+    private readonly List<byte[]> _sent = [];
     private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource<int>? _receive;
     private TaskCompletionSource? _send;
@@ -64,7 +65,17 @@ internal sealed partial class FakeTransport : Transport
     /// <summary>What the next operations fail with, at once.</summary>
     public Exception? Fault { get; set; }
 
-    public List<byte[]> Sent { get; } = [];
+    /// <summary>So far; other threads may be sending.</summary>
+    public IReadOnlyList<byte[]> Sent
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _sent];
+            }
+        }
+    }
 
     public int Checks => Volatile.Read(ref _checks);
 
@@ -219,7 +230,7 @@ internal sealed partial class FakeTransport : Transport
         lock (_gate)
         {
             ThrowIfUnfit();
-            Sent.Add(buffer.ToArray());
+            _sent.Add(buffer.ToArray());
             if (!HoldSends)
             {
                 return default;

@@ -40,8 +40,11 @@ public sealed class CalledOffTests
         PoolHarness.Return(await rig.RentAsync());
         await running.Task.WaitAsync(PoolHarness.Hang);
         await rig.Client.DisposeAsync();
-        Assert.Empty(rig.Read(HealthCheck));
+
+        // The hook is on its way out yet.
+        await rig.UntilAsync(() => rig.Now.Closed == 1);
         Assert.Equal(1, rig.Now.ClosedByReason["pool_shutdown"]);
+        Assert.Empty(rig.Read(HealthCheck));
     }
 
     [Fact]
