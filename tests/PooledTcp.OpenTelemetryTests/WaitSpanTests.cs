@@ -213,6 +213,40 @@ public sealed class WaitSpanTests
     }
 
     [Fact]
+    public async Task Work_that_outlives_its_request_keeps_the_activity_it_has()
+    {
+        await using EchoServer server = new();
+        using Traced traced = new();
+        await using PooledTcpClient client = Clients.For(
+            server.Address, static cache => cache.MaxConnections = 1, static options => options.Telemetry.LeaseSpans = true);
+        TaskCompletionSource answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        Task work;
+        ActivityContext context;
+        using (Activity request = traced.Start("request"))
+        {
+            context = request.Context;
+            work = Task.Run(async () =>
+            {
+                await answered.Task;
+                Assert.Same(request, Activity.Current);
+                TcpLease dialed = await client.RentAsync();
+                Assert.Same(request, Activity.Current);
+                dialed.Return();
+                Assert.Same(request, Activity.Current);
+                TcpLease warm = await client.RentAsync();
+                Assert.Same(request, Activity.Current);
+                warm.Dispose();
+                Assert.Same(request, Activity.Current);
+            });
+        }
+
+        answered.SetResult();
+        await work.WaitAsync(Traced.Hang);
+        Assert.Equal(context.SpanId, (await traced.OneAsync($"pooled_tcp wait_for_connection 127.0.0.1:{server.Port}")).ParentSpanId);
+        Assert.All(await traced.ManyAsync("pooled_tcp lease cache", 2), lease => Assert.Equal(context.SpanId, lease.ParentSpanId));
+    }
+
+    [Fact]
     public async Task A_listener_that_throws_costs_nobody_a_connection()
     {
         await using EchoServer server = new();

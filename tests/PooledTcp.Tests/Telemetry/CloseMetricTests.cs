@@ -132,6 +132,20 @@ public sealed class CloseMetricTests
     }
 
     [Fact]
+    public async Task A_probe_whose_connection_the_pool_took_away_has_neither_succeeded_nor_failed()
+    {
+        FakeProbe probe = new();
+        await using MetricRig rig = new(Probed, probe.Hooks);
+        await rig.FillAsync(1);
+        await StepUntilProbingAsync(rig);
+        (_, TaskCompletionSource answer) = await probe.NextAsync();
+        rig.Cache.Clear(interruptLeases: true);
+        answer.SetException(new IOException("the socket is gone"));
+        await AssertClosedAsync(rig, "cleared", "local", "abort");
+        Assert.Empty(rig.Read(HealthCheck));
+    }
+
+    [Fact]
     public async Task A_reset_is_a_health_check_of_its_own_kind()
     {
         TaskCompletionSource running = new(TaskCreationOptions.RunContinuationsAsynchronously);
