@@ -65,7 +65,10 @@ public sealed class EndpointTests
     {
         using var server = new ScriptedServer(ScriptedServer.Silence);
         await using CacheServiceApp service = await CacheServiceApp.StartAsync(
-            server.Port, "--PooledTcp:Endpoints:cache:MaxConnections", "1", "--PooledTcp:Defaults:RentTimeout", "00:00:00.1", "--Cache:RequestTimeout", "00:02:00");
+            server.Port, "--PooledTcp:Endpoints:cache:MaxConnections", "1", "--PooledTcp:Defaults:RentTimeout", "00:00:00.1");
+
+        // The deadline is for waiting, not for the dial.
+        await service.Pool.WarmUpAsync(1, Patience.Token);
         using var hanging = new CancellationTokenSource();
         Task<HttpResponseMessage> busy = service.Http.GetAsync("/cache/k", hanging.Token);
         await Patience.UntilAsync(() => Task.FromResult(server.Commands == 1));
@@ -84,8 +87,7 @@ public sealed class EndpointTests
         using var server = new ScriptedServer(ScriptedServer.Silence);
         await using CacheServiceApp service = await CacheServiceApp.StartAsync(
             server.Port,
-            "--PooledTcp:Endpoints:cache:MaxConnections", "1", "--PooledTcp:Endpoints:cache:MaxWaiters", "1",
-            "--PooledTcp:Defaults:RentTimeout", "00:02:00", "--Cache:RequestTimeout", "00:02:00");
+            "--PooledTcp:Endpoints:cache:MaxConnections", "1", "--PooledTcp:Endpoints:cache:MaxWaiters", "1");
         using var hanging = new CancellationTokenSource();
         Task<HttpResponseMessage> busy = service.Http.GetAsync("/cache/k", hanging.Token);
         await Patience.UntilAsync(() => Task.FromResult(server.Commands == 1));
@@ -106,6 +108,7 @@ public sealed class EndpointTests
     {
         using var server = new ScriptedServer(ScriptedServer.Silence);
         await using CacheServiceApp service = await CacheServiceApp.StartAsync(server.Port, "--Cache:RequestTimeout", "00:00:00.2");
+        await service.Pool.WarmUpAsync(1, Patience.Token);
 
         using HttpResponseMessage response = await service.Http.GetAsync("/cache/k", Patience.Token);
 
