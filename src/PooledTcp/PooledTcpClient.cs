@@ -27,6 +27,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     private readonly ConcurrentDictionary<string, TcpPool> _named = new(StringComparer.OrdinalIgnoreCase);
     private readonly ConcurrentDictionary<AdHocKey, AdHocEntry> _adHoc = new();
     private readonly ConcurrentDictionary<ConnectionPool, AdHocKey> _adHocKeys = new();
+    private readonly ConcurrentDictionary<FormerPool, bool> _former = new();
     private readonly IReadOnlyDictionary<string, EndpointHooks> _hooks;
     private readonly Func<string, EndpointHooks, IConnector> _connectors;
     private readonly PoolServices _services;
@@ -71,7 +72,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
             Lane = new ClosingLane(settings.MaxClosing),
             PeerWatch = PortAbilities.Detected.PeerCloseEvents ? new PeerCloseWatch() : NoPeerCloseWatch.Instance,
 
-            Telemetry = new ClientTelemetry(PoolInstruments.For(meterFactory), settings.Telemetry) { Pools = AllPools },
+            Telemetry = new ClientTelemetry(PoolInstruments.For(meterFactory), settings.Telemetry) { Pools = () => [.. AllPools(), .. _former.Keys] },
             Cap = new SharedCap(settings.MaxTotalConnections, clock),
             Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(sharedLogger, e)),
         };
@@ -348,6 +349,16 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
 
     private void OnRetired(ConnectionPool pool)
     {
+        foreach (FormerPool former in _former.Keys.Where(static former => former.IsSettled))
+        {
+            _former.TryRemove(former, out _);
+        }
+
+        if (pool.FindDebts() is { } debts)
+        {
+            _former.TryAdd(debts, true);
+        }
+
         // Unless the key has a successor already.
         if (_adHocKeys.TryRemove(pool, out AdHocKey? key) && _adHoc.TryGetValue(key, out AdHocEntry? entry) && ReferenceEquals(entry.Core, pool))
         {

@@ -23,6 +23,7 @@ internal sealed partial class TcpConnection
     private StackTrace? _rentedBy;
     private volatile bool _isLost;
     private bool _isObserved;
+    private LeaseSpan? _leaseSpan;
     private long _warnedOf;
 
     public long BytesSent(long version) => Checked(version)._bytesSent;

@@ -188,7 +188,6 @@ internal sealed partial class TcpConnection
         BeginHookLease();
         _rentedBy = rentedBy;
         _isObserved = isObserved;
-        LeaseSpan = null;
     }
 
     /// <summary>The same for a hook of the endpoint, which does not count as a use.</summary>

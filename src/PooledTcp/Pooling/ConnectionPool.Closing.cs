@@ -99,6 +99,9 @@ internal sealed partial class ConnectionPool
 
         // Before the gate: a fake clock may run due timers at any reading.
         TimeSpan now = Services.Clock.Read();
+
+        // Before the books say so: when a client has closed its last connection, all that metrics tell of it is told.
+        _telemetry.Closed(now - connection.CreatedAt, CloseReasons.Name(run.Reason), outcome.Initiator, CloseMethods.Name(outcome.Method));
         lock (_gate)
         {
             _closing--;
@@ -156,7 +159,6 @@ internal sealed partial class ConnectionPool
             PoolLog.ShareExceeded(Log, Name);
         }
 
-        _telemetry.Closed(now - connection.CreatedAt, CloseReasons.Name(run.Reason), outcome.Initiator, CloseMethods.Name(outcome.Method));
         PoolLog.Closed(
             Log,
             Name,

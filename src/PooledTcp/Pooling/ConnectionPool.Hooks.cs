@@ -31,33 +31,33 @@ internal sealed partial class ConnectionPool
         TimeSpan timeout = _settings.ConnectTimeout;
         Exception? failure = null;
         Activity? span = _telemetry.StartHealthCheck(connection.Facts, "reset");
-        TimeSpan start = Services.Clock.Read();
+        TimeSpan? start = _telemetry.TimesHealthChecks ? Services.Clock.Read() : null;
         try
         {
             await RunHookAsync(connection, reset, timeout).ConfigureAwait(false);
         }
         catch (Exception e)
         {
-            failure = e;
+            failure = e is OperationCanceledException
+                ? new TimeoutException($"The reset hook took longer than ConnectTimeout ({timeout.TotalSeconds:0.###} s).", e)
+                : e;
         }
 
-        _telemetry.HealthCheckEnded(span, "reset", Services.Clock.Read() - start, failure);
+        // If the pool took the socket away from the hook, that is no fault of either.
+        CloseReason? interrupted = failure is null ? null : connection.InterruptReason;
+        _telemetry.HealthCheckEnded(
+            span, "reset", start is null ? null : Services.Clock.Read() - start, failure, isCutShort: interrupted is not null);
         if (failure is null)
         {
             Recycle(connection);
         }
-        else if (connection.InterruptReason is { } interrupted)
+        else if (interrupted is { } reason)
         {
-            // The pool took the socket away from the hook: no fault of either.
-            Remove(connection, interrupted);
+            Remove(connection, reason);
         }
         else
         {
-            PoolLog.ResetFailed(
-                Log,
-                failure is OperationCanceledException ? new TimeoutException($"The reset hook took longer than ConnectTimeout ({timeout.TotalSeconds:0.###} s).", failure) : failure,
-                Name,
-                connection.Id);
+            PoolLog.ResetFailed(Log, failure, Name, connection.Id);
             Remove(connection, CloseReason.HealthCheckFailed);
         }
     }

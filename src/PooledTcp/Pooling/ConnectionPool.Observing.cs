@@ -1,6 +1,6 @@
+using System.Diagnostics;
 using System.Net;
 using PooledTcp.Connections;
-using PooledTcp.Ports;
 using PooledTcp.Telemetry;
 
 namespace PooledTcp.Pooling;
@@ -24,23 +24,11 @@ internal sealed partial class ConnectionPool : IPoolGauges
 
     IReadOnlyList<PortReading> IPoolGauges.ReadPorts()
     {
-        Dictionary<string, PortReading> readings = new(StringComparer.Ordinal);
         lock (_gate)
         {
             ForgetUnusedAccounts();
-            foreach (PortAccount account in _accounts)
-            {
-                PortUse use = Services.Ports.Ledger.Use(account);
-                string local = !account.Tuple.Source.IsAny ? account.Tuple.Source.ToString()
-                    : account.Tuple.Destination.IsIPv4 ? "0.0.0.0"
-                    : "::";
-                PortReading so = readings.GetValueOrDefault(local);
-                readings[local] = new PortReading(
-                    local, so.Budget + _settings.Ports.BudgetOf(account.Usable), so.Used + use.Ports, so.TimeWait + use.Owed);
-            }
+            return [.. _accounts.Select(account => new PortReading(account, _settings.Ports.BudgetOf(account.Usable), Services.Ports.Ledger.Use(account)))];
         }
-
-        return [.. readings.Values];
     }
 
     IReadOnlyList<IPEndPoint> IPoolGauges.ReadAddresses()
@@ -51,11 +39,18 @@ internal sealed partial class ConnectionPool : IPoolGauges
         }
     }
 
+    /// <summary>Ports outlive the pool that took them: what a retired pool still owes. Null when that is nothing.</summary>
+    public FormerPool? FindDebts()
+    {
+        IReadOnlyList<PortReading> debts = ((IPoolGauges)this).ReadPorts();
+        return debts.Count == 0 ? null : new FormerPool(_telemetry.Tags, debts, Services.Ports.Ledger);
+    }
+
     public void ObserveServed(Waiter waiter, TcpConnection connection)
     {
-        if (waiter.Facts is { } wait)
+        if (waiter.Facts is { } wait && _telemetry.WaitServed(wait, waiter.WaitedFor, connection.Facts) is { } span)
         {
-            connection.LeaseSpan = _telemetry.WaitServed(wait, waiter.WaitedFor, connection.Facts);
+            connection.GiveSpan(span);
         }
     }
 
@@ -66,6 +61,10 @@ internal sealed partial class ConnectionPool : IPoolGauges
             _telemetry.WaitFailed(wait, waiter.WaitedFor, failure);
         }
     }
+
+    /// <summary>What a waiter's span and measurements are to tell of. Under the gate, before it is queued.</summary>
+    private WaitFacts NoteWait(Activity? caller, bool isTraced, DateTimeOffset startedAt) =>
+        new(caller, isTraced, startedAt, isTraced && caller is not { IsAllDataRequested: false } ? ReadState() : null);
 
     /// <summary>Under the gate.</summary>
     private PoolReading ReadState()
@@ -82,6 +81,5 @@ internal sealed partial class ConnectionPool : IPoolGauges
             isGone ? 0 : _settings.MinIdleConnections);
     }
 
-    private void ObserveReturn(in LeaseRecord lease) =>
-        _telemetry.Returned(lease.Span, Services.Clock.Read() - lease.RentedAt);
+    private void ObserveReturn(TimeSpan rentedAt) => _telemetry.Returned(Services.Clock.Read() - rentedAt);
 }

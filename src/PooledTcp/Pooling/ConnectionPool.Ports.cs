@@ -91,8 +91,7 @@ internal sealed partial class ConnectionPool
         }
 
         // Outside the gate: a fake TimeProvider runs what is due on the stack of who makes a timer.
-        ITimer timer = Services.Clock.Time.CreateTimer(
-            static pool => ((ConnectionPool)pool!).DialAgain(), this, hold + HoldMargin, Timeout.InfiniteTimeSpan);
+        ITimer timer = Services.Clock.CreateTimer(static pool => ((ConnectionPool)pool!).DialAgain(), this, hold + HoldMargin);
         Interlocked.Exchange(ref _portsTimer, timer)?.Dispose();
         lock (_gate)
         {

@@ -247,11 +247,10 @@ internal sealed partial class ConnectionPool
 
             // None when the pool has ended, when dials go through, or when every address is being probed: the end of a probe
             // comes by here. Timers count whole milliseconds: round up, so that the callback finds the pause over.
-            ITimer? timer = retryAt == TimeSpan.MaxValue ? null : Services.Clock.Time.CreateTimer(
+            ITimer? timer = retryAt == TimeSpan.MaxValue ? null : Services.Clock.CreateTimer(
                 static pool => ((ConnectionPool)pool!).Probe(),
                 this,
-                TimeSpan.FromMilliseconds(Math.Clamp(Math.Ceiling((retryAt - now).TotalMilliseconds), 0, int.MaxValue)),
-                Timeout.InfiniteTimeSpan);
+                TimeSpan.FromMilliseconds(Math.Clamp(Math.Ceiling((retryAt - now).TotalMilliseconds), 0, int.MaxValue)));
             Interlocked.Exchange(ref _breakerTimer, timer)?.Dispose();
 
             // Somebody else may have armed it between, on newer news than ours, or the pool may have ended: look again.

@@ -194,7 +194,7 @@ internal sealed partial class ConnectionPool
         if (_lastConnectErrorText is { } last && !string.Equals(last, told, StringComparison.Ordinal))
         {
             lastError = string.Create(
-                CultureInfo.InvariantCulture, $", last dial error {(Services.Clock.Read() - _lastConnectErrorAt).TotalSeconds:0} s ago: {last}");
+                CultureInfo.InvariantCulture, $", last dial error {(Services.Clock.Coarse - _lastConnectErrorAt).TotalSeconds:0} s ago: {last}");
         }
 
         return $"(idle {idle}, used {_open - idle}, connecting {_connecting}, closing {_closing}, waiting {_waiters.Count}, "

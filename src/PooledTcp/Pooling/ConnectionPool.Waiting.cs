@@ -66,7 +66,7 @@ internal sealed partial class ConnectionPool
                     waiter.Prepare(this, now, limit, deadline, renter, cancellationToken);
                     if (isObserved)
                     {
-                        waiter.Facts = new WaitFacts(Activity.Current, isTraced, startedAt, isTraced ? ReadState() : default);
+                        waiter.Facts = NoteWait(Activity.Current, isTraced, startedAt);
                     }
 
                     _waiters.Enqueue(waiter);
@@ -133,7 +133,7 @@ internal sealed partial class ConnectionPool
             waiter.Prepare(this, now, limit, deadline, renter, cancellationToken);
             if (isObserved)
             {
-                waiter.Facts = new WaitFacts(Activity.Current, isTraced, startedAt, isTraced ? ReadState() : default);
+                waiter.Facts = NoteWait(Activity.Current, isTraced, startedAt);
             }
 
             // MaxWaiters does not count it: there are no more retries than connections, and the queue had let it in before.
@@ -200,7 +200,7 @@ internal sealed partial class ConnectionPool
     {
         Waiter? waiter;
         Dial? dials;
-        TimeSpan now = Services.Clock.Read();
+        TimeSpan now = (_detour & Detour.Waiters) != Detour.None ? Services.Clock.Read() : Services.Clock.Coarse;
         lock (_gate)
         {
             waiter = _waiters.OldestForUsed;
@@ -283,28 +283,20 @@ internal sealed partial class ConnectionPool
         }
 
         _deadlineTimerDue = deadline;
-        _deadlineTimer ??= CreateDeadlineTimer();
+        _deadlineTimer ??= Services.Clock.CreateTimer(static pool => ((ConnectionPool)pool!).ExpireWaiters(), this, Timeout.InfiniteTimeSpan);
 
         // Timers count whole milliseconds and may fire a little early: round up, so that the callback finds someone.
         double due = Math.Ceiling((deadline - now).TotalMilliseconds);
         _deadlineTimer.Change(TimeSpan.FromMilliseconds(Math.Clamp(due, 0, int.MaxValue)), Timeout.InfiniteTimeSpan);
     }
 
-    private ITimer CreateDeadlineTimer()
-    {
-        // The timer outlives the caller who happens to need it first.
-        using AsyncFlowControl flow = ExecutionContext.SuppressFlow();
-        return Services.Clock.Time.CreateTimer(
-            static state => ((ConnectionPool)state!).ExpireWaiters(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-    }
-
     private void ExpireWaiters()
     {
         List<Waiter>? expired = null;
         Dial? dials;
+        TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
-            TimeSpan now = Services.Clock.Read();
             Waiter? waiter = _waiters.Oldest;
             while (waiter is not null)
             {

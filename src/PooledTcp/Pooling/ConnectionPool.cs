@@ -141,9 +141,9 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         }
 
         connection.BeginLease(renter, isObserved);
-        if (isObserved)
+        if (isObserved && _telemetry.RentedAtOnce(connection.Facts) is { } span)
         {
-            connection.LeaseSpan = _telemetry.RentedAtOnce(connection.Facts);
+            connection.GiveSpan(span);
         }
 
         return new TcpLease(connection);
@@ -151,6 +151,11 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
 
     void ILeaseOwner.Return(TcpConnection connection, long version, bool discard)
     {
+        if (connection.TakeSpan(version) is { } span)
+        {
+            PoolSpans.StopBeside(span);
+        }
+
         // The common return: complete, clean, nothing to release, nobody waiting. The swap loses to any operation that
         // started meanwhile (it withdraws the completion) and to a second dispose; only reads and IdleSince come before it.
         if (!discard
@@ -162,13 +167,13 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
             && FindReturnFault(connection, version) is null)
         {
             // Before the swap: after it the record is the next lease's.
-            LeaseRecord? observed = connection.Observed;
+            TimeSpan? since = connection.ObservedSince;
             connection.IdleSince = Services.Clock.Coarse;
             if (connection.TryEndCompleted(seen))
             {
-                if (observed is { } lease)
+                if (since is { } rentedAt)
                 {
-                    ObserveReturn(lease);
+                    ObserveReturn(rentedAt);
                 }
 
                 AfterPublish(connection, version);
@@ -257,9 +262,9 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
             return;
         }
 
-        if (connection.Observed is { } lease)
+        if (connection.ObservedSince is { } rentedAt)
         {
-            ObserveReturn(lease);
+            ObserveReturn(rentedAt);
         }
 
         // From here the connection is the pool's alone, so its pipes can be released and its TLS parked without a race.

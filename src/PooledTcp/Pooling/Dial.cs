@@ -18,6 +18,7 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
 {
     private readonly CancellationTokenSource _budget = new();
     private string _stage = "connecting";
+    private volatile bool _isCalledOff;
 
     public int Generation { get; } = generation;
 
@@ -54,8 +55,12 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
     /// </summary>
     public void Execute() => _ = RunAsync();
 
-    /// <summary>Gives up: the budget is used up, the pool closed, or its generation moved on.</summary>
-    public void Cancel() => HookCancellation.Queue(_budget);
+    /// <summary>Calls it off: the pool closed, or its generation moved on.</summary>
+    public void Cancel()
+    {
+        _isCalledOff = true;
+        HookCancellation.Queue(_budget);
+    }
 
     private async Task RunAsync()
     {
@@ -68,10 +73,8 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
         {
             // Not in the constructor, which runs under the pool's gate: the TimeProvider is the user's code, and a fake one
             // runs whatever is due, the pool's own timers included, on the stack of who makes a timer.
-            timer = pool.Services.Clock.Time.CreateTimer(
-                static dial => ((Dial)dial!).Cancel(), this, settings.ConnectTimeout, Timeout.InfiniteTimeSpan);
-
-            // After the timer, which would flow it on.
+            timer = pool.Services.Clock.CreateTimer(
+                static dial => HookCancellation.Queue(((Dial)dial!)._budget), this, settings.ConnectTimeout);
             span = pool.Telemetry.StartSetup();
             Setup = span is null ? null : new StrongBox<ActivityContext>(span.Context);
             connection = await OpenAsync(_budget.Token).ConfigureAwait(false);
@@ -86,7 +89,8 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
             span,
             pool.Services.Clock.Read() - StartedAt,
             connection?.Facts,
-            failure is null ? null : failure is NoLocalPortException ? ErrorTypes.LocalPortsExhausted : ErrorTypes.Of(failure));
+            failure is null ? null : failure is NoLocalPortException ? ErrorTypes.LocalPortsExhausted : ErrorTypes.Of(failure),
+            isCalledOff: _isCalledOff && failure is OperationCanceledException);
         if (failure is not null)
         {
             pool.DialFailed(this, failure);
@@ -183,7 +187,7 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
     }
 
     private Exception Explain(Exception exception) =>
-        exception is OperationCanceledException && _budget.IsCancellationRequested
+        exception is OperationCanceledException && _budget.IsCancellationRequested && !_isCalledOff
             ? new TimeoutException($"ConnectTimeout ({settings.ConnectTimeout.TotalSeconds:0.###} s) passed while {_stage}.", exception)
             : exception;
 }

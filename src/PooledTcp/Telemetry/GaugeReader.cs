@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using System.Net;
+using PooledTcp.Ports;
 
 namespace PooledTcp.Telemetry;
 
@@ -40,21 +41,12 @@ internal sealed class GaugeReader
         State(pool.Key, pool.Value.Closing, "closing"),
     ]);
 
-    public IEnumerable<Measurement<long>> ReadPorts(Func<PortReading, int> value)
-    {
-        Dictionary<(PoolTags Pool, string LocalAddress), int> sums = [];
-        foreach (IPoolGauges pool in Clients().SelectMany(static client => client.Pools()))
-        {
-            foreach (PortReading reading in pool.ReadPorts())
-            {
-                (PoolTags, string) key = (pool.Tags, reading.LocalAddress);
-                sums[key] = sums.GetValueOrDefault(key) + value(reading);
-            }
-        }
+    public IEnumerable<Measurement<long>> ReadPortsUsed(Func<PortUse, int> value) =>
+        ReadPorts(static reading => reading.Account, reading => value(reading.Use));
 
-        return Complete(sums, _ports).Select(static sum => new Measurement<long>(
-            sum.Value, [.. sum.Key.Pool.All, new(Attributes.LocalAddress, sum.Key.LocalAddress)]));
-    }
+    /// <summary>Every client reckons with the same ports of the kernel.</summary>
+    public IEnumerable<Measurement<long>> ReadPortBudgets() =>
+        ReadPorts(static reading => (reading.Account.Tuple, reading.Account.Range), static reading => reading.Budget);
 
     public IEnumerable<Measurement<long>> ReadSockets()
     {
@@ -72,6 +64,28 @@ internal sealed class GaugeReader
         }
 
         return _sockets.Read(servers);
+    }
+
+    /// <summary>What several pools of one name share counts once: partitions of one address draw from the same ports.</summary>
+    private IEnumerable<Measurement<long>> ReadPorts<TIdentity>(Func<PortReading, TIdentity> identity, Func<PortReading, int> value)
+    {
+        Dictionary<(PoolTags Pool, string LocalAddress), int> sums = [];
+        HashSet<(PoolTags, TIdentity)> seen = [];
+        foreach (IPoolGauges pool in Clients().SelectMany(static client => client.Pools()))
+        {
+            PoolTags tags = pool.Tags;
+            foreach (PortReading reading in pool.ReadPorts())
+            {
+                if (seen.Add((tags, identity(reading))))
+                {
+                    (PoolTags, string) key = (tags, reading.LocalAddress);
+                    sums[key] = sums.GetValueOrDefault(key) + value(reading);
+                }
+            }
+        }
+
+        return Complete(sums, _ports).Select(static sum => new Measurement<long>(
+            sum.Value, [.. sum.Key.Pool.All, new(Attributes.LocalAddress, sum.Key.LocalAddress)]));
     }
 
     private static Measurement<long> State(PoolTags pool, int count, string state) =>

@@ -1,4 +1,5 @@
 using System.Net;
+using PooledTcp.Ports;
 
 namespace PooledTcp.Telemetry;
 
@@ -28,5 +29,10 @@ internal readonly record struct PoolReading(int Idle, int Used, int Connecting, 
         a.MinIdle + b.MinIdle);
 }
 
-/// <summary>A pool's ports from one local address; <c>0.0.0.0</c> or <c>::</c> where the kernel chooses that.</summary>
-internal readonly record struct PortReading(string LocalAddress, int Budget, int Used, int TimeWait);
+/// <summary>One account of ports of a pool, which may share it with others.</summary>
+internal readonly record struct PortReading(PortAccount Account, int Budget, PortUse Use)
+{
+    /// <summary><c>0.0.0.0</c> or <c>::</c> where the kernel chooses it.</summary>
+    public string LocalAddress =>
+        !Account.Tuple.Source.IsAny ? Account.Tuple.Source.ToString() : Account.Tuple.Destination.IsIPv4 ? "0.0.0.0" : "::";
+}

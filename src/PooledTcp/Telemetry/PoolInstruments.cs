@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using System.Runtime.CompilerServices;
+using PooledTcp.Configuration;
 
 namespace PooledTcp.Telemetry;
 
@@ -10,6 +11,12 @@ namespace PooledTcp.Telemetry;
 internal sealed class PoolInstruments
 {
     public const string MeterName = "PooledTcp";
+
+    /// <summary>
+    /// So many addresses that are not configured are told apart, the first ones, over all clients: their series never end. Each
+    /// has several of each instrument (most of all of <c>pooled_tcp.connection.closed</c>), and the SDK stops at 2,000.
+    /// </summary>
+    public const int MaxAdHocAddresses = 50;
 
     private const string Connections = "{connection}";
     private const string Ports = "{port}";
@@ -22,6 +29,7 @@ internal sealed class PoolInstruments
     private static readonly double[] Lives = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600];
 
     private readonly GaugeReader _gauges = new();
+    private readonly HashSet<EndpointAddress> _adHoc = [];
 
     private PoolInstruments(Meter meter)
     {
@@ -47,9 +55,9 @@ internal sealed class PoolInstruments
         Gauge("pooled_tcp.connection.idle.max", Connections, "The most idle connections there may be: all of them.", () => _gauges.Read(static r => r.Max));
         Gauge("pooled_tcp.connection.idle.min", Connections, "Idle connections that are kept open.", () => _gauges.Read(static r => r.MinIdle));
         Gauge("pooled_tcp.connection.pending_requests", "{request}", "Callers waiting for a connection.", () => _gauges.Read(static r => r.Waiting));
-        Gauge("pooled_tcp.port.budget", Ports, "Local ports that may be reckoned with towards the pool's addresses.", () => _gauges.ReadPorts(static p => p.Budget));
-        Gauge("pooled_tcp.port.used", Ports, "Local ports this process holds towards them, TIME-WAITs included.", () => _gauges.ReadPorts(static p => p.Used));
-        Gauge("pooled_tcp.port.time_wait", Ports, "Those held by TIME-WAITs of ours.", () => _gauges.ReadPorts(static p => p.TimeWait));
+        Gauge("pooled_tcp.port.budget", Ports, "Local ports that may be reckoned with towards the pool's addresses.", _gauges.ReadPortBudgets);
+        Gauge("pooled_tcp.port.used", Ports, "Local ports this process holds towards them, TIME-WAITs included.", () => _gauges.ReadPortsUsed(static use => use.Ports));
+        Gauge("pooled_tcp.port.time_wait", Ports, "Those held by TIME-WAITs of ours.", () => _gauges.ReadPortsUsed(static use => use.Owed));
         Gauge("pooled_tcp.socket.count", Connections, "This host's sockets towards the addresses in use, by TCP state, as the kernel counts them.", _gauges.ReadSockets);
 
         void Gauge(string name, string unit, string description, Func<IEnumerable<Measurement<long>>> read) =>
@@ -84,6 +92,15 @@ internal sealed class PoolInstruments
         : ByMeter.GetValue(factory.Create(new MeterOptions(MeterName) { Version = Version }), static meter => new PoolInstruments(meter));
 
     public void Observe(ClientTelemetry client) => _gauges.Add(client);
+
+    /// <summary>Whether metrics may carry this address, which is not configured.</summary>
+    public bool TellsApart(EndpointAddress address)
+    {
+        lock (_adHoc)
+        {
+            return _adHoc.Contains(address) || (_adHoc.Count < MaxAdHocAddresses && _adHoc.Add(address));
+        }
+    }
 
     private static Histogram<double> Histogram(Meter meter, string name, string description, double[] buckets) => meter.CreateHistogram(
         name, "s", description, tags: null, new InstrumentAdvice<double> { HistogramBucketBoundaries = buckets });

@@ -3,9 +3,8 @@ using System.Diagnostics;
 namespace PooledTcp.Telemetry;
 
 /// <summary>
-/// Starts and ends activities without leaving a trace of itself: a rent must not change its caller's
-/// <see cref="Activity.Current"/>, nor a return, and who serves a waiter is not its caller. Listeners are others' code and may
-/// throw: a span must not cost a connection, nor a waiter its answer.
+/// Starts and ends activities. Listeners are others' code and may throw: a span must not cost a connection, nor a waiter its
+/// answer.
 /// </summary>
 internal static class PoolSpans
 {
@@ -18,34 +17,33 @@ internal static class PoolSpans
     /// </summary>
     public static ActivitySource Connections { get; } = new("Experimental.PooledTcp.Connections", PoolInstruments.Version);
 
-    /// <summary>A child of the caller's activity, which is not current.</summary>
+    /// <summary>
+    /// A child of the caller's activity, which is not current, before or after. It knows its parent by context only: a lease's
+    /// span is held by its connection, and through the caller's activity the pool could reach, and keep alive, the very lease
+    /// that was lost.
+    /// </summary>
     public static Activity? StartBeside(Activity? caller, string name, IEnumerable<ActivityLink>? links, DateTimeOffset start = default)
     {
-        Activity? before = Activity.Current;
-
-        // One that has ended cannot be current any more; its context still says whose child this is.
-        bool lives = caller is { IsStopped: false };
-        Activity.Current = lives ? caller : null;
-        try
+        using (new CurrentActivity(null))
         {
-            return Rents.StartActivity(name, ActivityKind.Internal, lives || caller is null ? default : caller.Context, tags: null, links, start);
-        }
-        catch (Exception)
-        {
-            return null;
-        }
-        finally
-        {
-            Activity.Current = before;
+            try
+            {
+                return Rents.StartActivity(name, ActivityKind.Internal, caller?.Context ?? default, tags: null, links, start);
+            }
+            catch (Exception)
+            {
+                return null;
+            }
         }
     }
 
     /// <summary>Ends an activity that is not current.</summary>
     public static void StopBeside(Activity span)
     {
-        Activity? before = Activity.Current;
-        Stop(span);
-        Activity.Current = before;
+        using (new CurrentActivity(null))
+        {
+            Stop(span);
+        }
     }
 
     /// <summary>
@@ -66,6 +64,8 @@ internal static class PoolSpans
         }
         catch (Exception)
         {
+            // It may have been current already.
+            Activity.Current = null;
             return null;
         }
     }
@@ -80,11 +80,5 @@ internal static class PoolSpans
         {
             // There is nobody to tell.
         }
-    }
-
-    public static void Fail(Activity span, string errorType)
-    {
-        span.SetTag(Attributes.ErrorType, errorType);
-        span.SetStatus(ActivityStatusCode.Error);
     }
 }

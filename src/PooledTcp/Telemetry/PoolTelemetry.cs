@@ -38,6 +38,9 @@ internal sealed class PoolTelemetry
     /// <summary>Somebody wants to know of a rent that found an idle connection.</summary>
     public bool ObservesRents => _instruments.WaitTime.Enabled || _instruments.UseTime.Enabled || (_client.Settings.LeaseSpans && PoolSpans.Rents.HasListeners());
 
+    /// <summary>Somebody wants to know how long a probe or a reset takes.</summary>
+    public bool TimesHealthChecks => _instruments.HealthCheckDuration.Enabled;
+
     /// <summary>Somebody wants to know of a rent that waits.</summary>
     public bool ObservesWaits => ObservesRents || TracesWaits;
 
@@ -82,7 +85,8 @@ internal sealed class PoolTelemetry
         RecordWaitOf(wait, waited, reused: null, error);
         if (StartWait(wait, links: null) is { } span)
         {
-            PoolSpans.Fail(span, error);
+            span.SetTag(Attributes.ErrorType, error);
+            span.SetStatus(ActivityStatusCode.Error);
             EndWait(span, wait, waited);
         }
     }
@@ -96,16 +100,11 @@ internal sealed class PoolTelemetry
     }
 
     /// <summary>A lease has ended, on its caller's stack.</summary>
-    public void Returned(Activity? lease, TimeSpan used)
+    public void Returned(TimeSpan used)
     {
         if (_instruments.UseTime.Enabled)
         {
             Record(_instruments.UseTime, used.TotalSeconds, Tagged());
-        }
-
-        if (lease is not null)
-        {
-            PoolSpans.StopBeside(lease);
         }
     }
 
@@ -122,10 +121,13 @@ internal sealed class PoolTelemetry
         return span;
     }
 
-    /// <summary>A dial has ended; its span, if any, is current, so that the exemplar leads to it.</summary>
-    public void SetupEnded(Activity? span, TimeSpan took, in ConnectionFacts? connection, string? error)
+    /// <summary>
+    /// A dial has ended; its span, if any, is current, so that the exemplar leads to it. One that the pool called off has
+    /// neither succeeded nor failed.
+    /// </summary>
+    public void SetupEnded(Activity? span, TimeSpan took, in ConnectionFacts? connection, string? error, bool isCalledOff)
     {
-        if (_instruments.CreateTime.Enabled)
+        if (_instruments.CreateTime.Enabled && !isCalledOff)
         {
             Record(_instruments.CreateTime, took.TotalSeconds, Tagged(error));
         }
@@ -133,7 +135,7 @@ internal sealed class PoolTelemetry
         if (span is not null)
         {
             connection?.Describe(span);
-            End(span, error);
+            End(span, error, isCalledOff);
         }
     }
 
@@ -159,19 +161,20 @@ internal sealed class PoolTelemetry
         return span;
     }
 
-    public void HealthCheckEnded(Activity? span, string kind, TimeSpan took, Exception? failure)
+    /// <summary>As <see cref="SetupEnded"/>: one whose connection the pool took away, or the peer closed, has neither succeeded nor failed.</summary>
+    public void HealthCheckEnded(Activity? span, string kind, TimeSpan? took, Exception? failure, bool isCutShort)
     {
         string? error = failure is null ? null : ErrorTypes.Of(failure);
-        if (_instruments.HealthCheckDuration.Enabled)
+        if (took is { } time && !isCutShort)
         {
             TagList tags = Tagged(error);
             tags.Add(Attributes.HealthCheckKind, kind);
-            Record(_instruments.HealthCheckDuration, took.TotalSeconds, tags);
+            Record(_instruments.HealthCheckDuration, time.TotalSeconds, tags);
         }
 
         if (span is not null)
         {
-            End(span, error);
+            End(span, error, isCutShort);
         }
     }
 
@@ -217,11 +220,12 @@ internal sealed class PoolTelemetry
         }
     }
 
-    private static void End(Activity span, string? error)
+    private static void End(Activity span, string? error, bool isCutShort)
     {
         if (error is not null)
         {
-            PoolSpans.Fail(span, error);
+            span.SetTag(Attributes.ErrorType, error);
+            span.SetStatus(isCutShort ? ActivityStatusCode.Unset : ActivityStatusCode.Error);
         }
 
         PoolSpans.Stop(span);
@@ -263,7 +267,10 @@ internal sealed class PoolTelemetry
         {
             PoolNames names = _names;
             names.Describe(span, names.Wait);
-            Describe(span, wait.Pool);
+            if (wait.Pool is { } pool)
+            {
+                Describe(span, pool);
+            }
         }
 
         return span;
@@ -288,21 +295,14 @@ internal sealed class PoolTelemetry
     /// <summary>Under the caller's activity, for the exemplar: it is somebody else's thread that serves a waiter.</summary>
     private void RecordWaitOf(in WaitFacts wait, TimeSpan waited, bool? reused, string? error)
     {
-        if (wait.Caller is not { IsStopped: false } caller)
+        if (!_instruments.WaitTime.Enabled)
         {
-            RecordWait(waited, reused, error);
             return;
         }
 
-        Activity? before = Activity.Current;
-        Activity.Current = caller;
-        try
+        using (new CurrentActivity(wait.Caller))
         {
             RecordWait(waited, reused, error);
-        }
-        finally
-        {
-            Activity.Current = before;
         }
     }
 
