@@ -32,7 +32,7 @@ public sealed class GatewayTests
     [Fact]
     public async Task Callers_side_by_side_get_their_own_values()
     {
-        await using CacheServiceApp service = await CacheServiceApp.StartAsync("--PooledTcp:Endpoints:cache:MaxConnections", "4", "--PooledTcp:Defaults:RentTimeout", "00:01:00");
+        await using CacheServiceApp service = await CacheServiceApp.StartAsync("--PooledTcp:Endpoints:cache:MaxConnections", "4");
 
         await Task.WhenAll(Enumerable.Range(0, 50).Select(async caller =>
         {

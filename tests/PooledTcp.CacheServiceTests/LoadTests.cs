@@ -13,7 +13,7 @@ public sealed class LoadTests
     {
         await using CacheServiceApp service = await CacheServiceApp.StartAsync();
 
-        using Child load = Child.Start("load", service.Http.BaseAddress!.ToString(), "--callers", "2", "--seconds", "1");
+        using Child load = Child.Start("load", service.Http.BaseAddress!.ToString(), "--callers", "2", "--seconds", "5");
 
         Assert.Equal(0, await load.WaitForExitAsync());
         Assert.Matches(@"^2 callers, \d+\.\d s: \d+ requests, \d+ a second\n", load.Output);
@@ -38,7 +38,7 @@ public sealed class LoadTests
     {
         using var load = new HttpLoad(new Uri($"http://127.0.0.1:{FreePort.Next()}"), 1, TimeSpan.Zero);
 
-        LoadReport report = await load.RunAsync(1, TimeSpan.FromSeconds(1), Patience.Token);
+        LoadReport report = await load.RunAsync(1, TimeSpan.FromSeconds(5), Patience.Token);
 
         Assert.Contains("no answer: ConnectionError", Text(report), StringComparison.Ordinal);
     }

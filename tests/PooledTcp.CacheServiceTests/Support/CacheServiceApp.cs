@@ -8,6 +8,12 @@ namespace PooledTcp.CacheServiceTests.Support;
 /// <summary>The service in this process, on ports of its own, with its own appsettings and the settings of a test over them.</summary>
 internal sealed class CacheServiceApp : IAsyncDisposable
 {
+    /// <summary>Deadlines for a machine that is busy with other things. A test that is about one sets its own over it.</summary>
+    public static readonly string[] Patient =
+    [
+        "--PooledTcp:Defaults:RentTimeout", "00:02:00", "--PooledTcp:Defaults:ConnectTimeout", "00:01:00", "--Cache:RequestTimeout", "00:02:30",
+    ];
+
     private readonly WebApplication _app;
 
     private CacheServiceApp(WebApplication app)
@@ -40,7 +46,7 @@ internal sealed class CacheServiceApp : IAsyncDisposable
     private static async Task<CacheServiceApp> StartAsync(string[] first, string[] settings)
     {
         WebApplication app = CacheApplication.Build(
-            ["--urls", "http://127.0.0.1:0", "--Telemetry:Console:Spans", "None", "--Logging:LogLevel:Default", "Warning", .. first, .. settings]);
+            ["--urls", "http://127.0.0.1:0", "--Telemetry:Console:Spans", "None", "--Logging:LogLevel:Default", "Error", .. Patient, .. first, .. settings]);
         await app.StartAsync(Patience.Token);
         return new CacheServiceApp(app);
     }

@@ -14,7 +14,8 @@ public sealed class ExportTests
     public async Task The_console_tells_of_a_cold_start_and_otherwise_keeps_quiet()
     {
         string url = $"http://127.0.0.1:{FreePort.Next()}";
-        using Child service = Child.Start("--urls", url, "--PooledTcp:Endpoints:cache:Address", $"127.0.0.1:{FreePort.Next()}", "--Telemetry:Console:SlowerThan", "00:10:00");
+        using Child service = Child.Start(
+            [.. CacheServiceApp.Patient, "--urls", url, "--PooledTcp:Endpoints:cache:Address", $"127.0.0.1:{FreePort.Next()}", "--Telemetry:Console:SlowerThan", "00:10:00"]);
         await PingAsync(url, times: 20);
 
         // The one dial, whose link the first request's span has.
@@ -31,13 +32,16 @@ public sealed class ExportTests
     {
         string url = $"http://127.0.0.1:{FreePort.Next()}";
         using Child service = Child.Start(
-            "--urls", url, "--PooledTcp:Endpoints:cache:Address", $"127.0.0.1:{FreePort.Next()}", "--Telemetry:Console:Spans", "All", "--Telemetry:Console:Metrics", "true");
+        [
+            .. CacheServiceApp.Patient, "--urls", url, "--PooledTcp:Endpoints:cache:Address", $"127.0.0.1:{FreePort.Next()}",
+            "--Telemetry:Console:Spans", "All", "--Telemetry:Console:Metrics", "true",
+        ]);
         await PingAsync(url, times: 2);
 
+        await Patience.UntilAsync(() => Task.FromResult(service.Output.Contains("pooled_tcp.connection.count", StringComparison.Ordinal)));
         Assert.Equal(0, await service.StopAsync());
         Assert.Contains("wait_for_connection", service.Output, StringComparison.Ordinal);
         Assert.Contains("GET /ping", service.Output, StringComparison.Ordinal);
-        Assert.Contains("pooled_tcp.connection.count", service.Output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -60,14 +64,20 @@ public sealed class ExportTests
         {
             ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.Urls.First(),
             ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf",
+
+            // Milliseconds: soon, rather than when the service stops, which waits for none of it for long.
+            ["OTEL_METRIC_EXPORT_INTERVAL"] = "500",
+            ["OTEL_BSP_SCHEDULE_DELAY"] = "500",
+            ["OTEL_BLRP_SCHEDULE_DELAY"] = "500",
         };
-        using Child service = Child.Start(environment, "--urls", url, "--PooledTcp:Endpoints:cache:Address", $"127.0.0.1:{FreePort.Next()}");
+        using Child service = Child.Start(
+            environment, [.. CacheServiceApp.Patient, "--urls", url, "--PooledTcp:Endpoints:cache:Address", $"127.0.0.1:{FreePort.Next()}"]);
         await PingAsync(url, times: 2);
 
-        // What is still to be sent is sent when the service stops.
-        Assert.Equal(0, await service.StopAsync());
+        await Patience.UntilAsync(() => Task.FromResult(paths.Count == 3));
         Assert.Equal(["logs", "metrics", "traces"], paths.Keys.Order(StringComparer.Ordinal));
         Assert.All(paths.Values, static bytes => Assert.InRange(bytes, 1, int.MaxValue));
+        Assert.Equal(0, await service.StopAsync());
     }
 
     private static async Task PingAsync(string url, int times)

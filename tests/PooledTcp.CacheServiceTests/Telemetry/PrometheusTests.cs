@@ -94,8 +94,9 @@ public sealed class PrometheusTests
 
         // Few enough that callers wait, a queue that fills, deadlines that pass; connections that are probed, and that end.
         "--PooledTcp:Endpoints:cache:MaxConnections", "4", "--PooledTcp:Endpoints:cache:MaxWaiters", "60",
-        "--PooledTcp:Endpoints:cache:RentTimeout", "00:00:00.050", "--PooledTcp:Endpoints:cache:Lifetime", "00:00:05",
+        "--PooledTcp:Endpoints:cache:RentTimeout", "00:00:00.100", "--PooledTcp:Endpoints:cache:Lifetime", "00:00:05",
         "--PooledTcp:Defaults:Health:Probe", "redis", "--PooledTcp:Defaults:Health:ProbeInterval", "00:00:01",
+        "--PooledTcp:Endpoints:cache:Health:FailuresToOpen", "1",
 
         // A server that is away, and a pool with fewer ports than it would keep connections.
         "--PooledTcp:Endpoints:away:Address", $"127.0.0.1:{FreePort.Next()}", "--PooledTcp:Endpoints:away:MinIdleConnections", "1",
