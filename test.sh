@@ -22,6 +22,7 @@ server_packages=(
     nftables            # nft: drops packets in the namespaces of tests whose server vanishes
     nginx               # HTTP
     postgresql          # PostgreSQL
+    prometheus          # scrapes examples/CacheService for a minute
     python3-aiosmtpd    # SMTP: no service, and no mail server of the machine is displaced
     redis-server        # the real server of the integration tests, and Redis
     vsftpd              # FTP

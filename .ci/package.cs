@@ -36,6 +36,26 @@ foreach (var project in projects.Order(StringComparer.Ordinal))
         faults.Add($"{name}: README.md is missing or not the repository's");
     }
 
+    // Completion in appsettings: the schema at the root, and what tells editors of it, in the folder that reaches every consumer.
+    var schema = Path.Combine(Path.GetDirectoryName(project)!, "ConfigurationSchema.json");
+    if (File.Exists(schema))
+    {
+        var targets = $"buildTransitive/{name}.targets";
+        foreach (var path in new[] { "ConfigurationSchema.json", targets })
+        {
+            var source = File.ReadAllBytes(Path.Combine(Path.GetDirectoryName(project)!, path));
+            if (!Read(package, path).AsSpan().SequenceEqual(source))
+            {
+                faults.Add($"{name}: {path} is missing or not the project's");
+            }
+        }
+
+        var segments = Read(package, targets) is { Length: > 0 } content
+            ? XDocument.Load(new MemoryStream(content)).Descendants("JsonSchemaSegment").Select(segment => (string?)segment.Attribute("Include") ?? "none")
+            : [];
+        Expect(name, $"JsonSchemaSegment items in {targets}", ["$(MSBuildThisFileDirectory)../ConfigurationSchema.json"], segments);
+    }
+
     if (Read(package, documentation) is { Length: > 0 } xml && !XDocument.Load(new MemoryStream(xml)).Descendants("member").Any())
     {
         faults.Add($"{name}: {documentation} documents nothing");

@@ -26,7 +26,7 @@ public class RentReturn
     {
         PooledTcpOptions options = new PooledTcpOptions().AddEndpoint("cache", static e => e.Address = "127.0.0.1:1");
         _client = new PooledTcpClient(
-            SettingsFactory.Create(options), FrozenDictionary<string, EndpointHooks>.Empty, null, null, static (_, _) => new NullTransport());
+            SettingsFactory.Create(options), FrozenDictionary<string, EndpointHooks>.Empty, null, null, null, static (_, _) => new NullTransport());
         _pool = _client.GetPool("cache");
         await _pool.WarmUpAsync(1);
     }

@@ -7,6 +7,7 @@ using Microsoft.Extensions.Options;
 using PooledTcp.AspNetCore;
 using PooledTcp.AspNetCore.Configuration;
 using PooledTcp.AspNetCore.Connections;
+using PooledTcp.Telemetry;
 
 namespace Microsoft.AspNetCore.Hosting;
 
@@ -34,11 +35,12 @@ public static class ClosePolicyListenOptionsExtensions
         var services = listenOptions.ApplicationServices;
         var options = services.GetRequiredService<IOptionsFactory<ClosePolicyOptions>>().Create(Options.DefaultName);
         configure?.Invoke(options);
+        var time = services.GetService<TimeProvider>() ?? TimeProvider.System;
         var middleware = new ClosePolicyMiddleware(
             ClosePolicySettings.Create(options),
             services.GetRequiredService<IOptions<SocketTransportOptions>>().Value.MaxWriteBufferSize,
-            services.GetService<TimeProvider>() ?? TimeProvider.System,
-            services.GetRequiredService<ILoggerFactory>().CreateLogger("PooledTcp.AspNetCore"));
+            time,
+            new ThrottledLogger(services.GetRequiredService<ILoggerFactory>().CreateLogger("PooledTcp.AspNetCore"), time));
         Policies.AddOrUpdate(listenOptions, middleware);
         listenOptions.Use(next => connection => middleware.OnConnectionAsync(connection, next));
         return listenOptions;

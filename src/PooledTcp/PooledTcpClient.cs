@@ -27,6 +27,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     private readonly ConcurrentDictionary<string, TcpPool> _named = new(StringComparer.OrdinalIgnoreCase);
     private readonly ConcurrentDictionary<AdHocKey, AdHocEntry> _adHoc = new();
     private readonly ConcurrentDictionary<ConnectionPool, AdHocKey> _adHocKeys = new();
+    private readonly ConcurrentDictionary<FormerPool, bool> _former = new();
     private readonly IReadOnlyDictionary<string, EndpointHooks> _hooks;
     private readonly Func<string, EndpointHooks, IConnector> _connectors;
     private readonly PoolServices _services;
@@ -58,19 +59,22 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
         _hooks = hooks;
         ILogger logger = new SafeLogger((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger("PooledTcp"));
         PoolClock clock = new(timeProvider ?? TimeProvider.System);
+        ThrottledLogger sharedLogger = new(logger, clock.Time);
         LocalPorts ports = new(clock.Time);
         _connectors = connectors ?? ((name, hooks) => new SocketConnector(name, hooks.Connect, ports, clock.Time));
         _services = new PoolServices
         {
             Clock = clock,
             Logger = logger,
+            SharedLogger = sharedLogger,
             Ports = ports,
             Resolve = resolve ?? Dns.GetHostAddressesAsync,
             Lane = new ClosingLane(settings.MaxClosing),
             PeerWatch = PortAbilities.Detected.PeerCloseEvents ? new PeerCloseWatch() : NoPeerCloseWatch.Instance,
 
+            Telemetry = new ClientTelemetry(PoolInstruments.For(meterFactory), settings.Telemetry) { Pools = () => [.. AllPools(), .. _former.Keys] },
             Cap = new SharedCap(settings.MaxTotalConnections, clock),
-            Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(logger, e)),
+            Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(sharedLogger, e)),
         };
         foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
         {
@@ -159,6 +163,22 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
         await _services.Maintenance.DisposeAsync().ConfigureAwait(false);
     }
 
+    /// <summary>The host is stopping, or the client is shutting down by itself: whoever balances traffic should send none here.</summary>
+    internal bool IsStopping => _services.IsStopping || _phase != Phase.Open;
+
+    /// <summary>The host begins to stop: rents are served as before, but nothing is dialed in advance.</summary>
+    internal void BeginStopping()
+    {
+        ConnectionPool[] pools;
+        _services.IsStopping = true;
+        lock (_gate)
+        {
+            pools = [.. AllPools()];
+        }
+
+        Array.ForEach(pools, static pool => pool.EndWarmUps());
+    }
+
     /// <summary>As <see cref="DrainAsync(TimeSpan)"/>; the token ends the wait early, as the deadline does.</summary>
     internal async ValueTask DrainAsync(TimeSpan deadline, CancellationToken cancellationToken)
     {
@@ -207,6 +227,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
 
             _services.Lane.Resize(settings.MaxClosing - _settings.MaxClosing);
             _services.Cap.Resize(settings.MaxTotalConnections);
+            _services.Telemetry.Settings = settings.Telemetry;
             _settings = settings;
             foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
             {
@@ -328,6 +349,16 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
 
     private void OnRetired(ConnectionPool pool)
     {
+        foreach (FormerPool former in _former.Keys.Where(static former => former.IsSettled))
+        {
+            _former.TryRemove(former, out _);
+        }
+
+        if (pool.FindDebts() is { } debts)
+        {
+            _former.TryAdd(debts, true);
+        }
+
         // Unless the key has a successor already.
         if (_adHocKeys.TryRemove(pool, out AdHocKey? key) && _adHoc.TryGetValue(key, out AdHocEntry? entry) && ReferenceEquals(entry.Core, pool))
         {

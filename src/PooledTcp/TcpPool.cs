@@ -79,7 +79,7 @@ public sealed partial class TcpPool
     /// <exception cref="EndpointUnavailableException">A dial failed; the ones that succeeded stay.</exception>
     /// <exception cref="LocalPortsExhaustedException">No local port is free; the connections that were opened stay.</exception>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="count"/> is below 1 or above MaxConnections or MaxTotalConnections.</exception>
-    /// <exception cref="PoolClosedException">The client is draining or disposed.</exception>
+    /// <exception cref="PoolClosedException">The client is draining or disposed, or its host is stopping.</exception>
     public Task WarmUpAsync(int count, CancellationToken cancellationToken = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);

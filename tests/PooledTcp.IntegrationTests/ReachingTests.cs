@@ -280,6 +280,7 @@ public sealed class ReachingTests(ITestOutputHelper output)
             SettingsFactory.Create(options),
             FrozenDictionary<string, EndpointHooks>.Empty,
             loggerFactory: null,
+            meterFactory: null,
             timeProvider: null,
             resolve: (_, _) => Task.FromResult(_answer));
     }

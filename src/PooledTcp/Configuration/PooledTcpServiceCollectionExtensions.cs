@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using PooledTcp;
 using PooledTcp.Configuration;
+using PooledTcp.Hosting;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -44,7 +45,8 @@ public static class PooledTcpServiceCollectionExtensions
     /// May be called several times; settings apply in the order of the calls, the later one wins. Invalid settings fail
     /// when the host starts (without a host: when the client is first resolved) with an
     /// <see cref="OptionsValidationException"/> that names every fault. When the host stops, the client lets leases finish
-    /// until the host's shutdown timeout, after all hosted services have stopped.
+    /// until the host's shutdown timeout, after all hosted services have stopped. From the moment it begins to stop, health checks
+    /// report it and nothing is dialed in advance.
     /// </remarks>
     /// <exception cref="ArgumentException"><paramref name="section"/> is the whole configuration, not a section of it.</exception>
     public static IPooledTcpBuilder AddPooledTcp(this IServiceCollection services, IConfiguration section)

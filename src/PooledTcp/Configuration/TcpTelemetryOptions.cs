@@ -11,8 +11,8 @@ public sealed class TcpTelemetryOptions
     /// one address to another go on. Spans carry them in any case.
     /// </summary>
     /// <value>
-    /// Default: true. Pools of addresses that are not configured share the name <c>ad_hoc</c>; of them the first 100 addresses
-    /// of a client are told apart, and no more, as keys may be unbounded and the OpenTelemetry SDK stops at 2,000 series.
+    /// Default: true. Pools of addresses that are not configured share the name <c>ad_hoc</c>; of them the first 50 addresses
+    /// of a process are told apart, and no more, as keys may be unbounded and the OpenTelemetry SDK stops at 2,000 series.
     /// </value>
     public bool ServerAddress { get; set; } = true;
 

@@ -15,6 +15,23 @@ internal sealed class PoolClock(TimeProvider time)
     /// <summary>The last reading anybody took; never ahead of the true time.</summary>
     public TimeSpan Coarse => new(Volatile.Read(ref _coarse));
 
+    /// <summary>
+    /// One shot. It outlives the caller who happens to need it first, so it flows nobody's context: not its AsyncLocals, not
+    /// its Activity.
+    /// </summary>
+    public ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan due)
+    {
+        if (ExecutionContext.IsFlowSuppressed())
+        {
+            return Time.CreateTimer(callback, state, due, Timeout.InfiniteTimeSpan);
+        }
+
+        using (ExecutionContext.SuppressFlow())
+        {
+            return Time.CreateTimer(callback, state, due, Timeout.InfiniteTimeSpan);
+        }
+    }
+
     public TimeSpan Read()
     {
         TimeSpan now = Time.GetElapsedTime(_start);

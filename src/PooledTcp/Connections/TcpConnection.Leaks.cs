@@ -17,6 +17,22 @@ internal sealed partial class TcpConnection
     /// <summary>How long the lease has run, or ran: exact to about a second, as the start is read from the coarse clock.</summary>
     public TimeSpan LeaseAge => _clock.Coarse - _rentedAt;
 
+    /// <summary>When the lease began, if its length is to be told: only then is that exact. Null when nobody wants to know.</summary>
+    public TimeSpan? ObservedSince => _isObserved ? _rentedAt : null;
+
+    /// <summary>The lease has a span, which ends with it. Before the caller has the lease.</summary>
+    public void GiveSpan(Activity span) => _leaseSpan = new LeaseSpan(CurrentVersion, span);
+
+    /// <summary>
+    /// The span of the lease that was given <paramref name="version"/>: for one caller only, whoever ends the lease in the end,
+    /// and never the next lease's. Nothing of the lease is kept here from then on.
+    /// </summary>
+    public Activity? TakeSpan(long version)
+    {
+        LeaseSpan? seen = Volatile.Read(ref _leaseSpan);
+        return seen is not null && seen.Version == version && Interlocked.CompareExchange(ref _leaseSpan, null, seen) == seen ? seen.Span : null;
+    }
+
     /// <summary>Where the lease was rented; null unless <c>Health.CaptureLeaseStacks</c> was on.</summary>
     public StackTrace? RentedBy => _rentedBy;
 
@@ -92,4 +108,6 @@ internal sealed partial class TcpConnection
         _warnedOf = version;
         return true;
     }
+
+    private sealed record LeaseSpan(long Version, Activity Span);
 }

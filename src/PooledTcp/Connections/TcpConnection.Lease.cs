@@ -22,6 +22,8 @@ internal sealed partial class TcpConnection
     private LeaseHandle? _handle;
     private StackTrace? _rentedBy;
     private volatile bool _isLost;
+    private bool _isObserved;
+    private LeaseSpan? _leaseSpan;
     private long _warnedOf;
 
     public long BytesSent(long version) => Checked(version)._bytesSent;

@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using PooledTcp.Shutdown;
+using PooledTcp.Telemetry;
 
 namespace PooledTcp.Connections;
 
@@ -116,6 +118,12 @@ internal sealed partial class TcpConnection
 
     public Transport Transport => _transport;
 
+    /// <summary>The span of the dial, for links from what comes after it; null if that was not recorded. Boxed: most have none.</summary>
+    public StrongBox<ActivityContext>? Setup { get; init; }
+
+    /// <summary>For spans.</summary>
+    public ConnectionFacts Facts => new(Id, Uses > 1, _transport.LocalEndPoint, _transport.RemoteEndPoint, Setup?.Value);
+
     public long CurrentVersion => LeaseWord.Version(Volatile.Read(ref _word));
 
     /// <summary>
@@ -173,11 +181,13 @@ internal sealed partial class TcpConnection
     /// <see cref="TryTake"/> or <see cref="LendDirectly"/>, before the caller gets the handle.
     /// </summary>
     /// <param name="rentedBy">Where it was rented, if that is to be told of a lost or overdue lease.</param>
-    public void BeginLease(StackTrace? rentedBy = null)
+    /// <param name="isObserved">What becomes of the lease is to be told.</param>
+    public void BeginLease(StackTrace? rentedBy = null, bool isObserved = false)
     {
         Uses++;
         BeginHookLease();
         _rentedBy = rentedBy;
+        _isObserved = isObserved;
     }
 
     /// <summary>The same for a hook of the endpoint, which does not count as a use.</summary>

@@ -99,6 +99,9 @@ internal sealed partial class ConnectionPool
 
         // Before the gate: a fake clock may run due timers at any reading.
         TimeSpan now = Services.Clock.Read();
+
+        // Before the books say so: when a client has closed its last connection, all that metrics tell of it is told.
+        _telemetry.Closed(now - connection.CreatedAt, CloseReasons.Name(run.Reason), outcome.Initiator, CloseMethods.Name(outcome.Method));
         lock (_gate)
         {
             _closing--;
@@ -153,11 +156,19 @@ internal sealed partial class ConnectionPool
         // Last, when the books are in order: a log sink is not ours, and may be slow.
         if (run.ExceededShare)
         {
-            WarnOfExceededShare();
+            PoolLog.ShareExceeded(Log, Name);
         }
 
         PoolLog.Closed(
-            Services.Logger, Name, connection.Id, connection.Uses, run.Reason, CloseMethods.Name(outcome.Method), outcome.PeerFirst ? "peer" : "local", run.Why);
+            Log,
+            Name,
+            connection.Id,
+            (now - connection.CreatedAt).TotalSeconds,
+            connection.Uses,
+            CloseReasons.Name(run.Reason),
+            CloseMethods.Name(outcome.Method),
+            outcome.Initiator,
+            run.Why);
     }
 
     private CloseRun NewCloseRun(TcpConnection connection, CloseReason reason)
@@ -179,6 +190,7 @@ internal sealed partial class ConnectionPool
                 Tokens = TokensFor(account),
                 Lane = Services.Lane,
                 Time = Services.Clock.Time,
+                Telemetry = _telemetry,
                 VanishedAfter = connection.VanishedAfter,
                 PeerCloseTimeout = reason == CloseReason.PeerIdleLimit ? LearnedCloseTimeout(connection) : settings.Shutdown.ServerCloseTimeout,
                 PortsExhausted = _portsExhausted is not null,

@@ -38,6 +38,7 @@ internal sealed partial class ConnectionPool
         return new TcpConnection(PoolServices.NextConnectionId(), Name, transport, this, dial.Generation, factor, Services.Clock)
         {
             Target = dial.Plan.Race.Winner,
+            Setup = dial.Setup,
             VanishedAfter = settings.Socket.KeepAliveTotal,
         };
     }
@@ -91,7 +92,7 @@ internal sealed partial class ConnectionPool
         }
         else if (waiter is not null)
         {
-            waiter.Succeed(new TcpLease(connection));
+            waiter.Succeed(connection);
         }
         else
         {
@@ -108,7 +109,7 @@ internal sealed partial class ConnectionPool
 
         Services.Maintenance.Request(this);
         Tell(breaker);
-        PoolLog.Opened(Services.Logger, Name, connection.Id);
+        PoolLog.Opened(Log, Name, connection.Id);
     }
 
     public void DialFailed(Dial dial, Exception exception)
@@ -187,7 +188,7 @@ internal sealed partial class ConnectionPool
             waiter?.Fail(UnavailableError(exception, told));
             warm?.ForEach(w => w.Done.TrySetException(UnavailableError(exception, told)));
             Tell(breaker);
-            PoolLog.DialFailed(Services.Logger, exception, Name);
+            PoolLog.DialFailed(Log, exception, Name);
         }
     }
 
@@ -206,7 +207,7 @@ internal sealed partial class ConnectionPool
                 return false;
             }
 
-            if (_state != PoolState.Open)
+            if (_state != PoolState.Open || Services.IsStopping)
             {
                 task = Task.FromException(ClosedError());
                 return true;
@@ -241,7 +242,7 @@ internal sealed partial class ConnectionPool
         Dial? first = null;
         lock (_gate)
         {
-            if (_state == PoolState.Open && !_paused && _settings.MinIdleConnections > 0)
+            if (_state == PoolState.Open && !_paused && !Services.IsStopping && _settings.MinIdleConnections > 0)
             {
                 // One that is on its way to idle counts: a look that falls between the end of a dial and the
                 // publication of its connection would dial for it again.

@@ -19,7 +19,7 @@ internal sealed partial class ConnectionPool
     private static StackTrace CaptureStack() => new(skipFrames: 1, fNeedFileInfo: false);
 
     private void ReportLeak(TcpConnection connection) => PoolLog.LeaseLeaked(
-        Services.Logger, Name, connection.Id, connection.LeaseAge.TotalSeconds, DescribeRenter(connection.RentedBy));
+        Log, Name, connection.Id, connection.LeaseAge.TotalSeconds, DescribeRenter(connection.RentedBy));
 
     /// <summary>Part of the sweep.</summary>
     private void WarnOfOverdueLeases(TimeSpan now)
@@ -36,7 +36,7 @@ internal sealed partial class ConnectionPool
             if (connection is not null && connection.TryFindOverdue(now, limit))
             {
                 PoolLog.LeaseOverdue(
-                    Services.Logger, Name, connection.Id, connection.LeaseAge.TotalSeconds, DescribeRenter(connection.RentedBy));
+                    Log, Name, connection.Id, connection.LeaseAge.TotalSeconds, DescribeRenter(connection.RentedBy));
             }
         }
     }

@@ -14,6 +14,12 @@ internal sealed partial class ConnectionPool
     /// <summary>Timers may fire a little early. A dial that comes before the ledger's own mark has run out is refused, and held off anew.</summary>
     public static readonly TimeSpan HoldMargin = TimeSpan.FromMilliseconds(10);
 
+    /// <summary>From here on ports run short. Below what counts as exhausted, so that there is time to do something.</summary>
+    public const double PressureShare = 0.75;
+
+    /// <summary>Below it they suffice again; far enough below not to flap with each TIME-WAIT that runs out.</summary>
+    public const double ReliefShare = 0.6;
+
     // Under the gate only.
     private readonly HashSet<PortAccount> _accounts = [];
     private int _pruneAccountsAt = 16;
@@ -22,8 +28,8 @@ internal sealed partial class ConnectionPool
     private TimeSpan? _portFreedAt;
     private ITimer? _portsTimer;
 
-    // Ticks of the clock; 0 before the first.
-    private long _shareWarnedAt;
+    // Maintenance only.
+    private bool _portsArePressed;
 
     private void DialFoundNoPort(Dial dial, NoLocalPortException exception)
     {
@@ -52,6 +58,7 @@ internal sealed partial class ConnectionPool
             CompleteDrainIfEmpty();
         }
 
+        _telemetry.FoundNoPort();
         Launch(dials);
         HoldOffDials();
         AwaitServer(now, mayHaveMoved: true);
@@ -61,7 +68,7 @@ internal sealed partial class ConnectionPool
         warm?.ForEach(w => w.Done.TrySetException(NoPortError("for a connection to warm up", exception)));
         if (isNew)
         {
-            PoolLog.PortsExhausted(Services.Logger, Name, exception.Message);
+            PoolLog.PortsExhausted(Log, Name, exception.Message);
         }
     }
 
@@ -84,8 +91,7 @@ internal sealed partial class ConnectionPool
         }
 
         // Outside the gate: a fake TimeProvider runs what is due on the stack of who makes a timer.
-        ITimer timer = Services.Clock.Time.CreateTimer(
-            static pool => ((ConnectionPool)pool!).DialAgain(), this, hold + HoldMargin, Timeout.InfiniteTimeSpan);
+        ITimer timer = Services.Clock.CreateTimer(static pool => ((ConnectionPool)pool!).DialAgain(), this, hold + HoldMargin);
         Interlocked.Exchange(ref _portsTimer, timer)?.Dispose();
         lock (_gate)
         {
@@ -104,18 +110,6 @@ internal sealed partial class ConnectionPool
     {
         GivenUp.Close(transport.BeginClosing(), transport.PortAccount, Services.Ports.Ledger, settings);
         transport.Close();
-    }
-
-    /// <summary>At most once a second: on a churning endpoint every close would say it.</summary>
-    private void WarnOfExceededShare()
-    {
-        TimeSpan now = Services.Clock.Read();
-        long last = Volatile.Read(ref _shareWarnedAt);
-        if ((last == 0 || now.Ticks - last >= TimeSpan.TicksPerSecond)
-            && Interlocked.CompareExchange(ref _shareWarnedAt, Math.Max(now.Ticks, 1), last) == last)
-        {
-            PoolLog.ShareExceeded(Services.Logger, Name);
-        }
     }
 
     private void DialAgain()
@@ -148,6 +142,43 @@ internal sealed partial class ConnectionPool
     }
 
     private void ForgetUnusedAccounts() => _accounts.RemoveWhere(account => Services.Ports.Ledger.Use(account) == default);
+
+    /// <summary>
+    /// Tells when the fullest tuple of the pool comes under pressure, and when it is over. At the sweep: the census of who
+    /// else holds ports was just taken there, and a share of thousands of ports changes in seconds.
+    /// </summary>
+    private void WatchPortPressure()
+    {
+        PortAccount? fullest = null;
+        PortUse use = default;
+        int used = 0;
+        int budget = 0;
+        double share = 0;
+        lock (_gate)
+        {
+            foreach (PortAccount account in _accounts)
+            {
+                PortUse ours = Services.Ports.Ledger.Use(account);
+                int taken = ours.Ports + PortWatch.OthersOf(account, ours);
+                int limit = _settings.Ports.BudgetOf(account.Usable);
+                if (limit > 0 && (double)taken / limit > share)
+                {
+                    (fullest, use, used, budget, share) = (account, ours, taken, limit, (double)taken / limit);
+                }
+            }
+        }
+
+        if (!_portsArePressed && fullest is not null && share >= PressureShare)
+        {
+            _portsArePressed = true;
+            PoolLog.PortPressure(Log, Name, used, budget, fullest.Tuple, use.Owed);
+        }
+        else if (_portsArePressed && share < ReliefShare)
+        {
+            _portsArePressed = false;
+            PoolLog.PortsRelieved(Log, Name, used, budget);
+        }
+    }
 
     /// <summary>Under the gate: ports this pool's tuples hold, how many they may reckon with, the TIME-WAITs among them, and how many of those there may be.</summary>
     private (int Used, int Budget, int TimeWaitOwed, int TimeWaitLimit) CountPorts()

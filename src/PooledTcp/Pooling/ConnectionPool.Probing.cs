@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Shutdown;
@@ -129,6 +130,9 @@ internal sealed partial class ConnectionPool
     private async Task ProbeAsync(TcpConnection connection, Func<TcpLease, CancellationToken, ValueTask> probe)
     {
         TimeSpan timeout = _settings.Health.ProbeTimeout;
+        Exception? failure = null;
+        Activity? span = _telemetry.StartHealthCheck(connection.Facts, "probe");
+        TimeSpan? start = _telemetry.TimesHealthChecks ? Services.Clock.Read() : null;
         try
         {
             await RunHookAsync(connection, probe, timeout).ConfigureAwait(false);
@@ -139,35 +143,27 @@ internal sealed partial class ConnectionPool
         }
         catch (Exception e)
         {
-            EndFailedProbe(connection, e, timeout);
+            failure = e is OperationCanceledException
+                ? new TimeoutException($"The probe took longer than Health.ProbeTimeout ({timeout.TotalSeconds:0.###} s).", e)
+                : e;
+        }
+
+        // If the pool took the socket away from the probe, that is no fault of either.
+        CloseReason? cutShort = failure is null ? null : connection.InterruptReason ?? (connection.PeerHasClosed ? CloseReason.PeerClosed : null);
+        _telemetry.HealthCheckEnded(
+            span, "probe", start is null ? null : Services.Clock.Read() - start, failure, isCutShort: cutShort is not null);
+        if (failure is null)
+        {
+            PutBack(connection);
             return;
         }
 
-        PutBack(connection);
-    }
-
-    private void EndFailedProbe(TcpConnection connection, Exception error, TimeSpan timeout)
-    {
         connection.EndProbe();
-        if (connection.InterruptReason is { } interrupted)
+        Remove(connection, cutShort ?? CloseReason.HealthCheckFailed);
+        if (cutShort is null)
         {
-            // The pool took the socket away from the probe: no fault of either.
-            Remove(connection, interrupted);
-            return;
+            PoolLog.ProbeFailed(Log, failure, Name, connection.Id);
         }
-
-        if (connection.PeerHasClosed)
-        {
-            Remove(connection, CloseReason.PeerClosed);
-            return;
-        }
-
-        Remove(connection, CloseReason.HealthCheckFailed);
-        PoolLog.ProbeFailed(
-            Services.Logger,
-            error is OperationCanceledException ? new TimeoutException($"The probe took longer than Health.ProbeTimeout ({timeout.TotalSeconds:0.###} s).", error) : error,
-            Name,
-            connection.Id);
     }
 
     /// <summary>Back to where it lay. The order of the statements is <see cref="TcpConnection.EndProbe"/>'s.</summary>

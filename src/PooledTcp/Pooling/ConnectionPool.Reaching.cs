@@ -63,7 +63,7 @@ internal sealed partial class ConnectionPool
         EndpointRoutes routes = new(settings.Address, isResolvable: host is not null, Services.NextRandom);
         _routes = routes;
         _names = host is null ? null : new NameCache(
-            host, Services.Resolve, Services.Clock, addresses => OnResolved(routes, addresses), e => PoolLog.LookupFailed(Services.Logger, e, Name, host));
+            host, Services.Resolve, Services.Clock, addresses => OnResolved(routes, addresses), e => PoolLog.LookupFailed(Log, e, Name, host));
     }
 
     private void OnResolved(EndpointRoutes routes, IReadOnlyList<IPAddress> addresses)
@@ -94,7 +94,7 @@ internal sealed partial class ConnectionPool
         ArmBreakerTimer(Services.Clock.Read());
         if (wasKnown && changed)
         {
-            PoolLog.AddressesChanged(Services.Logger, Name, addresses.Count, added, removed);
+            PoolLog.AddressesChanged(Log, Name, addresses.Count, added, removed);
         }
     }
 
@@ -193,11 +193,11 @@ internal sealed partial class ConnectionPool
     {
         if (change == BreakerChange.Opened)
         {
-            PoolLog.BreakerOpened(Services.Logger, Name, _settings.Health.FailuresToOpen);
+            PoolLog.BreakerOpened(Log, Name, _settings.Health.FailuresToOpen);
         }
         else if (change == BreakerChange.Closed)
         {
-            PoolLog.BreakerClosed(Services.Logger, Name);
+            PoolLog.BreakerClosed(Log, Name);
         }
     }
 
@@ -247,11 +247,10 @@ internal sealed partial class ConnectionPool
 
             // None when the pool has ended, when dials go through, or when every address is being probed: the end of a probe
             // comes by here. Timers count whole milliseconds: round up, so that the callback finds the pause over.
-            ITimer? timer = retryAt == TimeSpan.MaxValue ? null : Services.Clock.Time.CreateTimer(
+            ITimer? timer = retryAt == TimeSpan.MaxValue ? null : Services.Clock.CreateTimer(
                 static pool => ((ConnectionPool)pool!).Probe(),
                 this,
-                TimeSpan.FromMilliseconds(Math.Clamp(Math.Ceiling((retryAt - now).TotalMilliseconds), 0, int.MaxValue)),
-                Timeout.InfiniteTimeSpan);
+                TimeSpan.FromMilliseconds(Math.Clamp(Math.Ceiling((retryAt - now).TotalMilliseconds), 0, int.MaxValue)));
             Interlocked.Exchange(ref _breakerTimer, timer)?.Dispose();
 
             // Somebody else may have armed it between, on newer news than ours, or the pool may have ended: look again.

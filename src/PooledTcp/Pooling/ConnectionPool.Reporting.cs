@@ -158,9 +158,12 @@ internal sealed partial class ConnectionPool
         Name);
 
     private PoolClosedException ClosedError() => new(
-        _state == PoolState.Draining
-            ? $"Pool '{Name}' is draining: the client is shutting down and takes no new rents."
-            : $"Pool '{Name}' is closed: its client was disposed.",
+        _state switch
+        {
+            PoolState.Open => $"Pool '{Name}' is not warmed up any more: its host is stopping, and nothing is dialed in advance.",
+            PoolState.Draining => $"Pool '{Name}' is draining: the client is shutting down and takes no new rents.",
+            _ => $"Pool '{Name}' is closed: its client was disposed.",
+        },
         Name);
 
     private EndpointUnavailableException UnavailableError(Exception cause, string told)
@@ -191,7 +194,7 @@ internal sealed partial class ConnectionPool
         if (_lastConnectErrorText is { } last && !string.Equals(last, told, StringComparison.Ordinal))
         {
             lastError = string.Create(
-                CultureInfo.InvariantCulture, $", last dial error {(Services.Clock.Read() - _lastConnectErrorAt).TotalSeconds:0} s ago: {last}");
+                CultureInfo.InvariantCulture, $", last dial error {(Services.Clock.Coarse - _lastConnectErrorAt).TotalSeconds:0} s ago: {last}");
         }
 
         return $"(idle {idle}, used {_open - idle}, connecting {_connecting}, closing {_closing}, waiting {_waiters.Count}, "

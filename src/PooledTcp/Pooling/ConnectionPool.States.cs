@@ -120,6 +120,7 @@ internal sealed partial class ConnectionPool
             RefreshDetour();
         }
 
+        _telemetry.Rename(settings.Address);
         replaced?.End();
         tooLarge?.ForEach(w => w.Done.TrySetException(new InvalidOperationException(
             $"{(reach == settings.MaxConnections ? $"MaxConnections of pool '{Name}'" : "MaxTotalConnections")} was lowered to {reach}, below the {w.Count} connections to warm up.")));
@@ -140,6 +141,18 @@ internal sealed partial class ConnectionPool
 
         ArmBreakerTimer(now);
         Services.Maintenance.Request(this);
+    }
+
+    /// <summary>After the services' flag was set, which newcomers read under the gate: ends the warm-ups that came before it.</summary>
+    public void EndWarmUps()
+    {
+        List<WarmUp>? warm;
+        lock (_gate)
+        {
+            warm = TakeWarmUps();
+        }
+
+        warm?.ForEach(w => w.Done.TrySetException(ClosedError()));
     }
 
     /// <summary>

@@ -49,6 +49,7 @@ internal sealed partial class ConnectionPool
             _nextSweep = now + interval;
             Services.Ports.Watch.Sweep();
             Sweep(now, interval);
+            WatchPortPressure();
             StartProbes(now);
             if (IsAdHoc)
             {
@@ -119,7 +120,7 @@ internal sealed partial class ConnectionPool
     {
         lock (_gate)
         {
-            bool nothingToKeep = _settings.MinIdleConnections == 0 || _state != PoolState.Open;
+            bool nothingToKeep = _settings.MinIdleConnections == 0 || _state != PoolState.Open || Services.IsStopping;
             return _state == PoolState.Closed || (Live == 0 && _table.Count == 0 && nothingToKeep && !IsAdHoc);
         }
     }

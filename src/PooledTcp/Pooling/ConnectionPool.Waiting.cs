@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using PooledTcp.Connections;
+using PooledTcp.Telemetry;
 
 namespace PooledTcp.Pooling;
 
@@ -26,6 +27,9 @@ internal sealed partial class ConnectionPool
         TimeSpan now = Services.Clock.Read();
         TimeSpan deadline = limit == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : now + limit;
         StackTrace? renter = CaptureRenter();
+        bool isObserved = _telemetry.ObservesWaits;
+        bool isTraced = isObserved && PoolTelemetry.TracesWaits;
+        DateTimeOffset startedAt = isTraced ? Services.Clock.Time.GetUtcNow() : default;
         while (true)
         {
             Exception? refusal = null;
@@ -60,6 +64,11 @@ internal sealed partial class ConnectionPool
                 {
                     waiter = Services.Waiters.Get();
                     waiter.Prepare(this, now, limit, deadline, renter, cancellationToken);
+                    if (isObserved)
+                    {
+                        waiter.Facts = NoteWait(Activity.Current, isTraced, startedAt);
+                    }
+
                     _waiters.Enqueue(waiter);
                     RefreshDetour();
                     ArmDeadlineTimer(deadline, now);
@@ -68,6 +77,7 @@ internal sealed partial class ConnectionPool
 
             if (refusal is not null)
             {
+                _telemetry.RentRefused(refusal);
                 rent = ValueTask.FromException<TcpLease>(refusal);
                 return true;
             }
@@ -86,8 +96,7 @@ internal sealed partial class ConnectionPool
 
             if (IsUsable(connection!))
             {
-                connection!.BeginLease(renter);
-                rent = new ValueTask<TcpLease>(new TcpLease(connection));
+                rent = new ValueTask<TcpLease>(Lend(connection!, renter));
                 return true;
             }
         }
@@ -104,6 +113,9 @@ internal sealed partial class ConnectionPool
     {
         TimeSpan now = Services.Clock.Read();
         StackTrace? renter = CaptureRenter();
+        bool isObserved = _telemetry.ObservesWaits;
+        bool isTraced = isObserved && PoolTelemetry.TracesWaits;
+        DateTimeOffset startedAt = isTraced ? Services.Clock.Time.GetUtcNow() : default;
         Waiter waiter;
         Dial? dials;
         lock (_gate)
@@ -119,6 +131,10 @@ internal sealed partial class ConnectionPool
             TimeSpan deadline = limit == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : now + limit;
             waiter = Services.Waiters.Get();
             waiter.Prepare(this, now, limit, deadline, renter, cancellationToken);
+            if (isObserved)
+            {
+                waiter.Facts = NoteWait(Activity.Current, isTraced, startedAt);
+            }
 
             // MaxWaiters does not count it: there are no more retries than connections, and the queue had let it in before.
             _waiters.EnqueueRetry(waiter);
@@ -184,7 +200,7 @@ internal sealed partial class ConnectionPool
     {
         Waiter? waiter;
         Dial? dials;
-        TimeSpan now = Services.Clock.Read();
+        TimeSpan now = (_detour & Detour.Waiters) != Detour.None ? Services.Clock.Read() : Services.Clock.Coarse;
         lock (_gate)
         {
             waiter = _waiters.OldestForUsed;
@@ -197,7 +213,7 @@ internal sealed partial class ConnectionPool
             dials = PlanDials();
         }
 
-        waiter.Succeed(new TcpLease(connection));
+        waiter.Succeed(connection);
         Launch(dials);
         return true;
     }
@@ -207,7 +223,7 @@ internal sealed partial class ConnectionPool
     {
         Dequeue(waiter, now);
         connection.LendDirectly();
-        connection.BeginLease(waiter.Renter);
+        connection.BeginLease(waiter.Renter, waiter.Facts is not null);
     }
 
     /// <summary>Under the gate. The waiter's dial goes on without it and is free for another.</summary>
@@ -267,28 +283,20 @@ internal sealed partial class ConnectionPool
         }
 
         _deadlineTimerDue = deadline;
-        _deadlineTimer ??= CreateDeadlineTimer();
+        _deadlineTimer ??= Services.Clock.CreateTimer(static pool => ((ConnectionPool)pool!).ExpireWaiters(), this, Timeout.InfiniteTimeSpan);
 
         // Timers count whole milliseconds and may fire a little early: round up, so that the callback finds someone.
         double due = Math.Ceiling((deadline - now).TotalMilliseconds);
         _deadlineTimer.Change(TimeSpan.FromMilliseconds(Math.Clamp(due, 0, int.MaxValue)), Timeout.InfiniteTimeSpan);
     }
 
-    private ITimer CreateDeadlineTimer()
-    {
-        // The timer outlives the caller who happens to need it first.
-        using AsyncFlowControl flow = ExecutionContext.SuppressFlow();
-        return Services.Clock.Time.CreateTimer(
-            static state => ((ConnectionPool)state!).ExpireWaiters(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-    }
-
     private void ExpireWaiters()
     {
         List<Waiter>? expired = null;
         Dial? dials;
+        TimeSpan now = Services.Clock.Read();
         lock (_gate)
         {
-            TimeSpan now = Services.Clock.Read();
             Waiter? waiter = _waiters.Oldest;
             while (waiter is not null)
             {
@@ -311,6 +319,7 @@ internal sealed partial class ConnectionPool
         if (expired is not null)
         {
             Interlocked.Add(ref _rentTimeouts, expired.Count);
+            _telemetry.RentsTimedOut(expired.Count);
             foreach (Waiter waiter in expired)
             {
                 waiter.Fail(TimeoutError(waiter.Timeout));

@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
+using Microsoft.Extensions.Logging;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Health;
@@ -60,10 +62,12 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         Connector = connector;
         Hooks = hooks;
         Services = services;
+        Log = isAdHoc ? services.SharedLogger : new ThrottledLogger(services.Logger, services.Clock.Time);
         _cap = services.Cap;
         _share = new CapShare(this);
         _settings = settings;
         ResetRoutes(settings);
+        _telemetry = new PoolTelemetry(services.Telemetry, this, name, isAdHoc, settings.Address);
         _idle = new IdleStore(_table, services.IdleSlots);
     }
 
@@ -99,6 +103,9 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
 
     public PoolServices Services { get; }
 
+    /// <summary>One second per kind of event; ad hoc pools share it, as their number has no bound.</summary>
+    private ILogger Log { get; }
+
     public PoolSettings Settings => _settings;
 
     /// <summary>
@@ -113,8 +120,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
             {
                 if (IsUsable(connection))
                 {
-                    connection.BeginLease(CaptureRenter());
-                    lease = new TcpLease(connection);
+                    lease = Lend(connection, CaptureRenter());
                     return true;
                 }
             }
@@ -124,8 +130,32 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         return false;
     }
 
+    /// <summary>The lease of an idle connection that was taken and found good.</summary>
+    private TcpLease Lend(TcpConnection connection, StackTrace? renter)
+    {
+        bool isObserved = _telemetry.ObservesRents;
+        if (isObserved)
+        {
+            // The lease begins on the coarse clock, which may be a second old: now it is exact.
+            Services.Clock.Read();
+        }
+
+        connection.BeginLease(renter, isObserved);
+        if (isObserved && _telemetry.RentedAtOnce(connection.Facts) is { } span)
+        {
+            connection.GiveSpan(span);
+        }
+
+        return new TcpLease(connection);
+    }
+
     void ILeaseOwner.Return(TcpConnection connection, long version, bool discard)
     {
+        if (connection.TakeSpan(version) is { } span)
+        {
+            PoolSpans.StopBeside(span);
+        }
+
         // The common return: complete, clean, nothing to release, nobody waiting. The swap loses to any operation that
         // started meanwhile (it withdraws the completion) and to a second dispose; only reads and IdleSince come before it.
         if (!discard
@@ -136,9 +166,16 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
             && Hooks.Reset is null
             && FindReturnFault(connection, version) is null)
         {
+            // Before the swap: after it the record is the next lease's.
+            TimeSpan? since = connection.ObservedSince;
             connection.IdleSince = Services.Clock.Coarse;
             if (connection.TryEndCompleted(seen))
             {
+                if (since is { } rentedAt)
+                {
+                    ObserveReturn(rentedAt);
+                }
+
                 AfterPublish(connection, version);
                 return;
             }
@@ -225,6 +262,11 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
             return;
         }
 
+        if (connection.ObservedSince is { } rentedAt)
+        {
+            ObserveReturn(rentedAt);
+        }
+
         // From here the connection is the pool's alone, so its pipes can be released and its TLS parked without a race.
         CloseReason? fault = discard || (flags & LeaseWord.Completed) == 0 ? connection.ReasonNotCompleted()
             : (flags & LeaseWord.InFlight) != 0 ? CloseReason.ReturnedDirty
@@ -255,52 +297,6 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         {
             Recycle(connection);
         }
-    }
-
-    /// <summary>Runs a hook on a connection that the pool has in its hands, and takes the connection back. Throws what the hook throws, or that it was cancelled.</summary>
-    private async Task RunHookAsync(TcpConnection connection, Func<TcpLease, CancellationToken, ValueTask> hook, TimeSpan timeout)
-    {
-        using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(_closed.Token);
-        using ITimer budget = Services.Clock.Time.CreateTimer(
-            static end => HookCancellation.Queue((CancellationTokenSource)end!), end, timeout, Timeout.InfiniteTimeSpan);
-        await HookLease.RunAsync<object?>(
-            connection,
-            async (lease, token) =>
-            {
-                await hook(lease, token).ConfigureAwait(false);
-                return null;
-            },
-            end.Token).ConfigureAwait(false);
-        connection.HandTo(this);
-    }
-
-    /// <summary>Runs the reset hook before the connection goes idle. It counts as used meanwhile, and the caller does not wait.</summary>
-    private async Task ResetAsync(TcpConnection connection, Func<TcpLease, CancellationToken, ValueTask> reset)
-    {
-        TimeSpan timeout = _settings.ConnectTimeout;
-        try
-        {
-            await RunHookAsync(connection, reset, timeout).ConfigureAwait(false);
-        }
-        catch (Exception e)
-        {
-            if (connection.InterruptReason is { } interrupted)
-            {
-                // The pool took the socket away from the hook: no fault of either.
-                Remove(connection, interrupted);
-                return;
-            }
-
-            PoolLog.ResetFailed(
-                Services.Logger,
-                e is OperationCanceledException ? new TimeoutException($"The reset hook took longer than ConnectTimeout ({timeout.TotalSeconds:0.###} s).", e) : e,
-                Name,
-                connection.Id);
-            Remove(connection, CloseReason.HealthCheckFailed);
-            return;
-        }
-
-        Recycle(connection);
     }
 
     /// <summary>A clean connection that the pool owns: parked, then to the oldest waiter or to idle.</summary>

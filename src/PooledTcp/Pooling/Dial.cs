@@ -1,6 +1,10 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Health;
+using PooledTcp.Ports;
+using PooledTcp.Telemetry;
 
 namespace PooledTcp.Pooling;
 
@@ -14,6 +18,7 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
 {
     private readonly CancellationTokenSource _budget = new();
     private string _stage = "connecting";
+    private volatile bool _isCalledOff;
 
     public int Generation { get; } = generation;
 
@@ -35,6 +40,9 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
     /// </summary>
     public bool IsInherited { get; set; }
 
+    /// <summary>The span of this dial, if it is recorded.</summary>
+    public StrongBox<ActivityContext>? Setup { get; private set; }
+
     /// <summary>On the pool clock.</summary>
     public TimeSpan StartedAt { get; private set; }
 
@@ -47,37 +55,53 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
     /// </summary>
     public void Execute() => _ = RunAsync();
 
-    /// <summary>Gives up: the budget is used up, the pool closed, or its generation moved on.</summary>
-    public void Cancel() => HookCancellation.Queue(_budget);
+    /// <summary>Calls it off: the pool closed, or its generation moved on.</summary>
+    public void Cancel()
+    {
+        _isCalledOff = true;
+        HookCancellation.Queue(_budget);
+    }
 
     private async Task RunAsync()
     {
         TcpConnection? connection = null;
+        Exception? failure = null;
         ITimer? timer = null;
+        Activity? span = null;
+        StartedAt = pool.Services.Clock.Read();
         try
         {
-            StartedAt = pool.Services.Clock.Read();
-
             // Not in the constructor, which runs under the pool's gate: the TimeProvider is the user's code, and a fake one
             // runs whatever is due, the pool's own timers included, on the stack of who makes a timer.
-            timer = pool.Services.Clock.Time.CreateTimer(
-                static dial => ((Dial)dial!).Cancel(), this, settings.ConnectTimeout, Timeout.InfiniteTimeSpan);
+            timer = pool.Services.Clock.CreateTimer(
+                static dial => HookCancellation.Queue(((Dial)dial!)._budget), this, settings.ConnectTimeout);
+            span = pool.Telemetry.StartSetup();
+            Setup = span is null ? null : new StrongBox<ActivityContext>(span.Context);
             connection = await OpenAsync(_budget.Token).ConfigureAwait(false);
         }
         catch (Exception e)
         {
-            pool.DialFailed(this, Explain(e));
+            failure = Explain(e);
         }
-        finally
+
+        // Before the pool hears of it: what that sets going has nothing to do with this span.
+        pool.Telemetry.SetupEnded(
+            span,
+            pool.Services.Clock.Read() - StartedAt,
+            connection?.Facts,
+            failure is null ? null : failure is NoLocalPortException ? ErrorTypes.LocalPortsExhausted : ErrorTypes.Of(failure),
+            isCalledOff: _isCalledOff && failure is OperationCanceledException);
+        if (failure is not null)
         {
-            if (timer is not null)
-            {
-                await timer.DisposeAsync().ConfigureAwait(false);
-            }
-
-            _budget.Dispose();
+            pool.DialFailed(this, failure);
         }
 
+        if (timer is not null)
+        {
+            await timer.DisposeAsync().ConfigureAwait(false);
+        }
+
+        _budget.Dispose();
         if (connection is not null)
         {
             pool.DialSucceeded(this, connection);
@@ -163,7 +187,7 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
     }
 
     private Exception Explain(Exception exception) =>
-        exception is OperationCanceledException && _budget.IsCancellationRequested
+        exception is OperationCanceledException && _budget.IsCancellationRequested && !_isCalledOff
             ? new TimeoutException($"ConnectTimeout ({settings.ConnectTimeout.TotalSeconds:0.###} s) passed while {_stage}.", exception)
             : exception;
 }

@@ -1,10 +1,12 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.ObjectPool;
+using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Health;
 using PooledTcp.Ports;
 using PooledTcp.Shutdown;
+using PooledTcp.Telemetry;
 
 namespace PooledTcp.Pooling;
 
@@ -16,15 +18,23 @@ internal sealed class PoolServices
 
     private static long _lastConnectionId;
 
+    private volatile bool _isStopping;
+
     public required PoolClock Clock { get; init; }
 
+    /// <summary>Where each configured pool's own throttle leads.</summary>
     public required ILogger Logger { get; init; }
+
+    /// <summary>One throttle for what concerns the client as a whole, and for all its ad hoc pools.</summary>
+    public required ILogger SharedLogger { get; init; }
 
     public required Maintenance Maintenance { get; init; }
 
     public required LocalPorts Ports { get; init; }
 
     public required ClosingLane Lane { get; init; }
+
+    public ClientTelemetry Telemetry { get; init; } = new(PoolInstruments.For(factory: null), TelemetrySettings.From(new TcpTelemetryOptions()));
 
     /// <summary>Without one, the sweep looks.</summary>
     public IPeerCloseWatch PeerWatch { get; init; } = NoPeerCloseWatch.Instance;
@@ -39,6 +49,13 @@ internal sealed class PoolServices
 
     /// <summary>The addresses of a host name; the system's resolver.</summary>
     public Func<string, CancellationToken, Task<IPAddress[]>> Resolve { get; init; } = Dns.GetHostAddressesAsync;
+
+    /// <summary>The host is stopping: rents are served, but nothing is dialed in advance for callers who will not come.</summary>
+    public bool IsStopping
+    {
+        get => _isStopping;
+        set => _isStopping = value;
+    }
 
     public int IdleSlots { get; init; } = Environment.ProcessorCount;
 

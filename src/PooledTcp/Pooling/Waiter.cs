@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Threading.Tasks.Sources;
 using Microsoft.Extensions.ObjectPool;
+using PooledTcp.Connections;
+using PooledTcp.Telemetry;
 
 namespace PooledTcp.Pooling;
 
@@ -37,6 +39,9 @@ internal sealed class Waiter : IValueTaskSource<TcpLease>
 
     /// <summary>Where the rent was called; null unless leases remember that.</summary>
     public StackTrace? Renter { get; private set; }
+
+    /// <summary>What is to be told of the wait; null when nobody wants to know. Written before it is queued.</summary>
+    public WaitFacts? Facts { get; set; }
 
     // The rest belongs to the queue and is touched under the pool's gate only.
 
@@ -76,9 +81,19 @@ internal sealed class Waiter : IValueTaskSource<TcpLease>
         }
     }
 
-    public void Succeed(TcpLease lease) => _core.SetResult(lease);
+    /// <summary>With a connection whose lease has begun.</summary>
+    public void Succeed(TcpConnection connection)
+    {
+        // Before: once it is told, the waiter may belong to another rent, and the lease be over.
+        Pool!.ObserveServed(this, connection);
+        _core.SetResult(new TcpLease(connection));
+    }
 
-    public void Fail(Exception exception) => _core.SetException(exception);
+    public void Fail(Exception exception)
+    {
+        Pool!.ObserveFailed(this, exception);
+        _core.SetException(exception);
+    }
 
     /// <summary>Gives back a waiter that was prepared but never queued.</summary>
     public void Recycle()
@@ -88,6 +103,7 @@ internal sealed class Waiter : IValueTaskSource<TcpLease>
         Pool = null;
         CancellationToken = default;
         Renter = null;
+        Facts = null;
         home.Return(this);
     }
 

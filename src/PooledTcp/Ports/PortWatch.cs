@@ -74,6 +74,13 @@ internal sealed class PortWatch(PortLedger ledger, IPortCensusTaker taker, TimeP
         return counts;
     }
 
+    /// <summary>
+    /// Ports that others hold, by the last count; 0 where nobody counts, because our own share is small: a count from
+    /// when it was larger is old.
+    /// </summary>
+    public static int OthersOf(PortAccount account, PortUse ours) =>
+        ours.Ports >= WatchedShare * account.Usable ? account.LastCensus?.Others ?? 0 : 0;
+
     public static bool IsAboutPorts(SocketError error) => IsAboutPorts(error, OperatingSystem.IsWindows());
 
     /// <summary>Elsewhere than on Windows, 10055 is the kernel's want of memory (tcp-facts section 3).</summary>

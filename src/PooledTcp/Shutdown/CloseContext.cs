@@ -1,4 +1,5 @@
 using PooledTcp.Configuration;
+using PooledTcp.Telemetry;
 
 namespace PooledTcp.Shutdown;
 
@@ -15,6 +16,8 @@ internal sealed record CloseContext
     public required ClosingLane Lane { get; init; }
 
     public required TimeProvider Time { get; init; }
+
+    public required PoolTelemetry Telemetry { get; init; }
 
     /// <summary>Keepalive would have had an ACK within this time.</summary>
     public required TimeSpan VanishedAfter { get; init; }

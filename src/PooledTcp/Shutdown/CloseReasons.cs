@@ -1,11 +1,11 @@
+using PooledTcp.Telemetry;
+
 namespace PooledTcp.Shutdown;
 
 /// <summary>The names of <see cref="CloseReason"/> as telemetry and snapshots spell them.</summary>
 internal static class CloseReasons
 {
-    private static readonly string[] Names =
-        [.. Enum.GetNames<CloseReason>().Select(name => string.Concat(name.Select((c, i) =>
-            i > 0 && char.IsUpper(c) ? $"_{char.ToLowerInvariant(c)}" : char.ToLowerInvariant(c).ToString())))];
+    private static readonly string[] Names = [.. Enum.GetNames<CloseReason>().Select(SnakeCase.Of)];
 
     public static int Count => Names.Length;
 

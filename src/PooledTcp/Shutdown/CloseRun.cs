@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using PooledTcp.Connections;
 using PooledTcp.Ports;
+using PooledTcp.Telemetry;
 
 namespace PooledTcp.Shutdown;
 
@@ -114,6 +116,7 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
     private async Task RunAsync()
     {
         CloseOutcome outcome;
+        Activity? span = context.Telemetry.StartClose(connection.Facts);
         try
         {
             _socket = connection.Transport.BeginClosing();
@@ -135,6 +138,8 @@ internal sealed class CloseRun(TcpConnection connection, CloseReason reason, Clo
             // got as far as TIME-WAIT before, that stays (tcp-facts row 8).
             outcome = outcome with { Method = CloseMethod.Abort, PeerFirst = false };
         }
+
+        PoolTelemetry.CloseEnded(span, CloseReasons.Name(Reason), outcome.Initiator, CloseMethods.Name(outcome.Method));
 
         if (outcome.TimeWaitIsOurs || outcome.PeerFirst || !_mayHaveCrossed)
         {

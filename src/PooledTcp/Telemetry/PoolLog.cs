@@ -1,5 +1,5 @@
 using Microsoft.Extensions.Logging;
-using PooledTcp.Shutdown;
+using PooledTcp.Ports;
 
 namespace PooledTcp.Telemetry;
 
@@ -9,15 +9,21 @@ internal static partial class PoolLog
     [LoggerMessage(1, LogLevel.Debug, "Pool {Pool}: connection {ConnectionId} opened.", EventName = "pooled_tcp.connection.opened")]
     public static partial void Opened(ILogger logger, string pool, long connectionId);
 
-    [LoggerMessage(2, LogLevel.Debug, "Pool {Pool}: connection {ConnectionId} closed after {Uses} uses: {Reason}, {Method}, by the {Initiator}: {Why}.", EventName = "pooled_tcp.connection.closed")]
+    [LoggerMessage(2, LogLevel.Debug, "Pool {Pool}: connection {ConnectionId} closed after {AgeSeconds:0.###} s and {Uses} uses: {Reason}, {Method}, by the {Initiator}: {Why}.", EventName = "pooled_tcp.connection.closed")]
     public static partial void Closed(
-        ILogger logger, string pool, long connectionId, int uses, CloseReason reason, string method, string initiator, string why);
+        ILogger logger, string pool, long connectionId, double ageSeconds, int uses, string reason, string method, string initiator, string why);
 
     [LoggerMessage(6, LogLevel.Warning, "Pool {Pool}: no local port is free: {Census}", EventName = "pooled_tcp.port.exhausted")]
     public static partial void PortsExhausted(ILogger logger, string pool, string census);
 
     [LoggerMessage(7, LogLevel.Warning, "Pool {Pool}: a close left a TIME-WAIT beyond Ports.TimeWaitShare, because a quiet close is off or missing here and AllowAbort is off.", EventName = "pooled_tcp.port.share_exceeded")]
     public static partial void ShareExceeded(ILogger logger, string pool);
+
+    [LoggerMessage(9, LogLevel.Warning, "Pool {Pool}: local ports run short: {Used} of {Budget} are taken towards {Tuple}, {TimeWait} of them by TIME-WAITs of this process. Keep connections longer (Complete(), IdleTimeout, MaxUses), let the server close first (Shutdown.ClosesFirst), or connect from more addresses (Ports.SourceAddresses).", EventName = "pooled_tcp.port.pressure")]
+    public static partial void PortPressure(ILogger logger, string pool, int used, int budget, PortTuple tuple, int timeWait);
+
+    [LoggerMessage(10, LogLevel.Information, "Pool {Pool}: local ports suffice again: at most {Used} of {Budget} are taken towards one address.", EventName = "pooled_tcp.port.relieved")]
+    public static partial void PortsRelieved(ILogger logger, string pool, int used, int budget);
 
     [LoggerMessage(3, LogLevel.Warning, "Pool {Pool}: a dial failed.", EventName = "pooled_tcp.connection.dial_failed")]
     public static partial void DialFailed(ILogger logger, Exception exception, string pool);

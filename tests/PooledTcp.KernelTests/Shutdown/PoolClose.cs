@@ -3,6 +3,7 @@ using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Ports;
 using PooledTcp.Shutdown;
+using PooledTcp.Tests.Shared;
 
 namespace PooledTcp.KernelTests.Shutdown;
 
@@ -63,6 +64,7 @@ internal sealed class PoolClose
             Tokens = new PortTokens(Ledger, Account, limit: 10_000, TimeProvider.System),
             Lane = new ClosingLane(1),
             Time = TimeProvider.System,
+            Telemetry = UnseenPool.Telemetry,
             VanishedAfter = VanishedAfter,
             PeerCloseTimeout = TimeSpan.FromSeconds(75),
             PortsExhausted = PortIsWanted,

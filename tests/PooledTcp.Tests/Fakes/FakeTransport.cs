@@ -23,9 +23,9 @@ internal sealed partial class FakeTransport : Transport
     private int _parks;
     private int _vanishedChecks;
 
-    public override EndPoint? LocalEndPoint => new IPEndPoint(IPAddress.Loopback, 40_000);
+    public override EndPoint? LocalEndPoint { get; } = new IPEndPoint(IPAddress.Loopback, 40_000);
 
-    public override EndPoint? RemoteEndPoint => new IPEndPoint(IPAddress.Loopback, 7000);
+    public override EndPoint? RemoteEndPoint { get; } = new IPEndPoint(IPAddress.Loopback, 7000);
 
     public override bool PeerClosed => PeerHasClosed;
 

@@ -22,6 +22,7 @@ internal sealed class KeyedPools : IAsyncDisposable
         {
             Clock = clock,
             Logger = NullLogger.Instance,
+            SharedLogger = NullLogger.Instance,
             Maintenance = _maintenance,
             NextRandom = static () => 0,
             Ports = new LocalPorts(Time, PortAbilities.None),

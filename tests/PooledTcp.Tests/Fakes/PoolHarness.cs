@@ -6,6 +6,7 @@ using PooledTcp.Connections;
 using PooledTcp.Pooling;
 using PooledTcp.Ports;
 using PooledTcp.Shutdown;
+using PooledTcp.Telemetry;
 using PooledTcp.Tests.Connections;
 using Xunit;
 
@@ -25,7 +26,7 @@ internal sealed class PoolHarness : IAsyncDisposable
     // A test that rents and looks elsewhere has not lost its lease: a collection must not end it.
     private readonly ConcurrentQueue<Task<TcpLease>> _rents = new();
 
-    public PoolHarness(PoolSettings? settings = null, EndpointHooks? hooks = null, bool isAdHoc = false, bool background = false, int idleSlots = 1, double random = 0, FakeResolver? resolver = null, ILogger? logger = null)
+    public PoolHarness(PoolSettings? settings = null, EndpointHooks? hooks = null, bool isAdHoc = false, bool background = false, int idleSlots = 1, double random = 0, FakeResolver? resolver = null, ILogger? logger = null, ClientTelemetry? telemetry = null)
     {
         PoolClock clock = new(Time);
         _maintenance = new Maintenance(clock, Retired.Add, MaintenanceErrors.Add);
@@ -38,12 +39,14 @@ internal sealed class PoolHarness : IAsyncDisposable
         {
             Clock = clock,
             Logger = logger ?? NullLogger.Instance,
+            SharedLogger = new ThrottledLogger(logger ?? NullLogger.Instance, Time),
             Maintenance = _maintenance,
             NextRandom = () => random,
             Resolve = resolver is null ? static (host, _) => throw new InvalidOperationException($"{host} was looked up") : resolver.ResolveAsync,
             Ports = new LocalPorts(Time, PortAbilities.None),
             Lane = new ClosingLane(256),
             PeerWatch = PeerWatch,
+            Telemetry = telemetry ?? new ClientTelemetry(PoolInstruments.For(factory: null), TelemetrySettings.From(new TcpTelemetryOptions())),
 
             Cap = new SharedCap(int.MaxValue, clock),
 
@@ -55,6 +58,7 @@ internal sealed class PoolHarness : IAsyncDisposable
             },
             IdleSlots = idleSlots,
         };
+        Services.Telemetry.Pools = () => Core is { } core ? [core] : [];
         Core = new ConnectionPool("fake", isAdHoc, settings ?? Settings(), Connector, hooks ?? EndpointHooks.None, Services);
         Pool = new TcpPool(Core, () => Core);
     }

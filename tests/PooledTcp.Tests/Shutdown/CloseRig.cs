@@ -5,6 +5,7 @@ using PooledTcp.Ports;
 using PooledTcp.Shutdown;
 using PooledTcp.Tests.Connections;
 using PooledTcp.Tests.Fakes;
+using PooledTcp.Tests.Shared;
 using Xunit;
 
 namespace PooledTcp.Tests.Shutdown;
@@ -64,6 +65,7 @@ internal sealed class CloseRig : ILeaseOwner
             Tokens = Tokens,
             Lane = Lane,
             Time = Time,
+            Telemetry = UnseenPool.Telemetry,
             VanishedAfter = TimeSpan.FromSeconds(35),
             PeerCloseTimeout = Settings.ServerCloseTimeout,
             PortsExhausted = PortsWanted,

@@ -3,10 +3,11 @@ using System.Net.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using PooledTcp.Tests.Configuration;
 using PooledTcp.Tests.Connections;
 using Xunit;
 
-namespace PooledTcp.Tests.Configuration;
+namespace PooledTcp.Tests.Hosting;
 
 public sealed class PooledTcpHostedServiceTests : IDisposable
 {

@@ -1,0 +1,92 @@
+using System.IO.Pipelines;
+using CacheService.Cache;
+using CacheService.Hosting;
+using CacheService.Resp;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.Extensions.Options;
+
+namespace CacheService.Http;
+
+/// <summary>What the service answers.</summary>
+internal static class CacheEndpoints
+{
+    public static void MapCache(this WebApplication app)
+    {
+        int maxValueBytes = app.Services.GetRequiredService<IOptions<CacheOptions>>().Value.MaxValueBytes;
+
+        app.MapGet("/", static () => "PUT, GET /cache/{key} · POST /counter/{key} · GET /ping, /health, /metrics, /pooledtcp\n");
+        app.MapGet("/ping", static async (CacheGateway cache, CancellationToken aborted) =>
+        {
+            await cache.PingAsync(aborted);
+            return TypedResults.Text("PONG\n");
+        });
+
+        RouteGroupBuilder keyed = app.MapGroup("").AddEndpointFilter(RefuseBadKeyAsync);
+        keyed.MapGet("/cache/{key}", GetAsync);
+        keyed.MapPut("/cache/{key}", PutAsync).WithMetadata(new RequestSizeLimitAttribute(maxValueBytes));
+        keyed.MapPost("/counter/{key}", IncrementAsync);
+    }
+
+    private static async Task GetAsync(string key, CacheGateway cache, HttpResponse response, CancellationToken aborted)
+    {
+        // The lease has ended before the first byte goes to the client: a slow client must not hold a connection of the pool.
+        using CacheValue? value = await cache.GetAsync(key, aborted);
+        if (value is null)
+        {
+            response.StatusCode = StatusCodes.Status404NotFound;
+            return;
+        }
+
+        response.ContentType = "application/octet-stream";
+        response.ContentLength = value.Bytes.Length;
+        await response.Body.WriteAsync(value.Bytes, aborted);
+    }
+
+    private static async Task<NoContent> PutAsync(string key, PipeReader body, CacheGateway cache, CancellationToken aborted)
+    {
+        // Whole before a connection is rented: a slow client must not hold one while it uploads.
+        ReadResult read;
+        while (true)
+        {
+            read = await body.ReadAsync(aborted);
+            if (read.IsCompleted)
+            {
+                break;
+            }
+
+            body.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+        }
+
+        try
+        {
+            await cache.SetAsync(key, read.Buffer, aborted);
+        }
+        finally
+        {
+            // Also when the cache failed: Kestrel takes a body that is still being read for a broken request.
+            body.AdvanceTo(read.Buffer.End);
+        }
+
+        return TypedResults.NoContent();
+    }
+
+    private static async Task<Results<Ok<Counter>, ProblemHttpResult>> IncrementAsync(string key, CacheGateway cache, CancellationToken aborted)
+    {
+        try
+        {
+            return TypedResults.Ok(new Counter(key, await cache.IncrementAsync(key, aborted)));
+        }
+        catch (RespErrorException exception) when (exception.IsNotANumber)
+        {
+            return TypedResults.Problem($"What is stored under '{key}' is not a counter.", statusCode: StatusCodes.Status409Conflict);
+        }
+    }
+
+    private static async ValueTask<object?> RefuseBadKeyAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next) =>
+        CacheKey.Fault(context.HttpContext.GetRouteValue("key") as string ?? "") is { } fault
+            ? TypedResults.Problem(fault, statusCode: StatusCodes.Status400BadRequest)
+            : await next(context);
+
+    internal sealed record Counter(string Key, long Value);
+}

@@ -1,0 +1,155 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using PooledTcp.CacheServiceTests.Support;
+using Xunit;
+
+namespace PooledTcp.CacheServiceTests;
+
+/// <summary>What clients of the service see.</summary>
+public sealed class EndpointTests
+{
+    [Fact]
+    public async Task Values_and_counters()
+    {
+        await using CacheServiceApp service = await CacheServiceApp.StartAsync();
+        HttpClient http = service.Http;
+        byte[] value = new byte[200_000];
+        Random.Shared.NextBytes(value);
+
+        using HttpResponseMessage absent = await http.GetAsync("/cache/k%C3%A9%2Fy", Patience.Token);
+        using HttpResponseMessage put = await http.PutAsync("/cache/k%C3%A9%2Fy", new ByteArrayContent(value), Patience.Token);
+        using HttpResponseMessage get = await http.GetAsync("/cache/k%C3%A9%2Fy", Patience.Token);
+        using HttpResponseMessage first = await http.PostAsync("/counter/n", null, Patience.Token);
+        using HttpResponseMessage second = await http.PostAsync("/counter/n", null, Patience.Token);
+
+        Assert.Equal(HttpStatusCode.NotFound, absent.StatusCode);
+        Assert.Equal(HttpStatusCode.NoContent, put.StatusCode);
+        Assert.Equal(HttpStatusCode.OK, get.StatusCode);
+        Assert.Equal("application/octet-stream", get.Content.Headers.ContentType!.MediaType);
+        Assert.Equal(value, await get.Content.ReadAsByteArrayAsync(Patience.Token));
+        Assert.Equal("{\"key\":\"n\",\"value\":1}", await first.Content.ReadAsStringAsync(Patience.Token));
+        Assert.Equal("{\"key\":\"n\",\"value\":2}", await second.Content.ReadAsStringAsync(Patience.Token));
+        Assert.Equal("PONG\n", await http.GetStringAsync("/ping", Patience.Token));
+        Assert.Contains("/cache/{key}", await http.GetStringAsync("/", Patience.Token), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_client_is_told_what_it_did_wrong()
+    {
+        await using CacheServiceApp service = await CacheServiceApp.StartAsync("--Cache:MaxValueBytes", "1000");
+        HttpClient http = service.Http;
+        await http.PutAsync("/cache/text", new StringContent("no number"), Patience.Token);
+
+        (await AssertProblemAsync(http.GetAsync("/cache/%01", Patience.Token), 400, "A key has no control characters.")).Dispose();
+        (await AssertProblemAsync(http.PostAsync($"/counter/{new string('k', 251)}", null, Patience.Token), 400, "A key has at most 250 bytes of UTF-8; this one has 251.")).Dispose();
+        (await AssertProblemAsync(http.PostAsync("/counter/text", null, Patience.Token), 409, "What is stored under 'text' is not a counter.")).Dispose();
+        (await AssertProblemAsync(http.PutAsync("/cache/large", new ByteArrayContent(new byte[1001]), Patience.Token), 413, "The value is larger than this service takes.")).Dispose();
+        Assert.Equal(HttpStatusCode.NoContent, (await http.PutAsync("/cache/large", new ByteArrayContent(new byte[1000]), Patience.Token)).StatusCode);
+    }
+
+    [Fact]
+    public async Task A_cache_that_is_away_makes_it_unavailable_and_unhealthy()
+    {
+        await using CacheServiceApp service = await CacheServiceApp.StartAsync(FreePort.Next(), "--PooledTcp:Defaults:Health:FailuresToOpen", "1");
+
+        using HttpResponseMessage response = await AssertProblemAsync(service.Http.GetAsync("/cache/k", Patience.Token), 503, "The cache cannot be reached.");
+
+        Assert.Equal(TimeSpan.FromSeconds(5), response.Headers.RetryAfter!.Delta);
+        using HttpResponseMessage health = await service.Http.GetAsync("/health", Patience.Token);
+        Assert.NotEqual("Healthy", await health.Content.ReadAsStringAsync(Patience.Token));
+    }
+
+    [Fact]
+    public async Task Who_waits_in_vain_is_told_to_come_again()
+    {
+        using var server = new ScriptedServer(ScriptedServer.Silence);
+        await using CacheServiceApp service = await CacheServiceApp.StartAsync(
+            server.Port, "--PooledTcp:Endpoints:cache:MaxConnections", "1", "--PooledTcp:Defaults:RentTimeout", "00:00:00.1");
+
+        // The deadline is for waiting, not for the dial.
+        await service.Pool.WarmUpAsync(1, Patience.Token);
+        using var hanging = new CancellationTokenSource();
+        Task<HttpResponseMessage> busy = service.Http.GetAsync("/cache/k", hanging.Token);
+        await Patience.UntilAsync(() => Task.FromResult(server.Commands == 1));
+
+        using HttpResponseMessage response = await AssertProblemAsync(
+            service.Http.GetAsync("/cache/k", Patience.Token), 503, "Every connection to the cache is busy, and none became free in time.");
+
+        Assert.Equal(TimeSpan.FromSeconds(1), response.Headers.RetryAfter!.Delta);
+        await hanging.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => busy);
+    }
+
+    [Fact]
+    public async Task A_full_queue_refuses_at_once()
+    {
+        using var server = new ScriptedServer(ScriptedServer.Silence);
+        await using CacheServiceApp service = await CacheServiceApp.StartAsync(
+            server.Port,
+            "--PooledTcp:Endpoints:cache:MaxConnections", "1", "--PooledTcp:Endpoints:cache:MaxWaiters", "1");
+        using var hanging = new CancellationTokenSource();
+        Task<HttpResponseMessage> busy = service.Http.GetAsync("/cache/k", hanging.Token);
+        await Patience.UntilAsync(() => Task.FromResult(server.Commands == 1));
+        Task<HttpResponseMessage> waiting = service.Http.GetAsync("/cache/k", hanging.Token);
+        await Patience.UntilAsync(() => Task.FromResult(service.Pool.GetSnapshot().Waiting == 1));
+
+        using HttpResponseMessage response = await AssertProblemAsync(
+            service.Http.GetAsync("/cache/k", Patience.Token), 503, "Too many requests wait for the cache already.");
+
+        Assert.Equal(TimeSpan.FromSeconds(1), response.Headers.RetryAfter!.Delta);
+        await hanging.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => busy);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+    }
+
+    [Fact]
+    public async Task A_cache_that_does_not_answer_is_not_waited_for_for_ever()
+    {
+        using var server = new ScriptedServer(ScriptedServer.Silence);
+        await using CacheServiceApp service = await CacheServiceApp.StartAsync(server.Port, "--Cache:RequestTimeout", "00:00:00.2");
+        await service.Pool.WarmUpAsync(1, Patience.Token);
+
+        (await AssertProblemAsync(service.Http.GetAsync("/cache/k", Patience.Token), 504, "The cache did not answer in time.")).Dispose();
+
+        // Its reply may still come: nobody else gets that connection.
+        await Patience.UntilAsync(() => Task.FromResult(service.Pool.GetSnapshot().Closed == 1));
+    }
+
+    [Theory]
+    [InlineData("oops\r\n", "The cache did not answer as it should.")]
+    [InlineData("-LOADING\r\n", "The cache did not answer as it should.")]
+    [InlineData(ScriptedServer.Close, "The connection to the cache broke.")]
+    public async Task A_cache_that_answers_badly_is_a_bad_gateway(string reply, string detail)
+    {
+        using var server = new ScriptedServer(reply);
+        await using CacheServiceApp service = await CacheServiceApp.StartAsync(server.Port);
+
+        (await AssertProblemAsync(service.Http.GetAsync("/cache/k", Patience.Token), 502, detail)).Dispose();
+    }
+
+    [Fact]
+    public async Task Operators_find_health_metrics_and_the_stats_page()
+    {
+        await using CacheServiceApp service = await CacheServiceApp.StartAsync();
+        await service.Http.GetStringAsync("/ping", Patience.Token);
+
+        Assert.Equal("Healthy", await service.Http.GetStringAsync("/health", Patience.Token));
+        Assert.Contains("pooled_tcp_connection_count{", await service.Http.GetStringAsync("/metrics", Patience.Token), StringComparison.Ordinal);
+        using HttpResponseMessage page = await service.Http.GetAsync("/pooledtcp", Patience.Token);
+        Assert.Equal("text/html", page.Content.Headers.ContentType!.MediaType);
+        using JsonDocument stats = JsonDocument.Parse(await service.Http.GetStringAsync("/pooledtcp/stats.json", Patience.Token));
+        Assert.Equal(JsonValueKind.Object, stats.RootElement.ValueKind);
+    }
+
+    private static async Task<HttpResponseMessage> AssertProblemAsync(Task<HttpResponseMessage> request, int status, string detail)
+    {
+        HttpResponseMessage response = await request;
+        Assert.Equal(status, (int)response.StatusCode);
+        Assert.Equal("application/problem+json", response.Content.Headers.ContentType!.MediaType);
+        JsonElement problem = await response.Content.ReadFromJsonAsync<JsonElement>(Patience.Token);
+        Assert.Equal(status, problem.GetProperty("status").GetInt32());
+        Assert.Equal(detail, problem.GetProperty("detail").GetString());
+        return response;
+    }
+}
