@@ -81,7 +81,7 @@ public sealed class FiguresTests(Browser browser)
         await using Scene scene = await Scene.StartAsync();
         await using Window window = await browser.OpenAsync();
         await window.Page.GotoAsync(scene.Site.Page.ToString());
-        await Assertions.Expect(window.Pool("payments").Locator("summary")).ToContainTextAsync("Quiet: no connection was rented so far.");
+        await Assertions.Expect(window.Pool("payments").Locator("summary")).ToContainTextAsync("Quiet: no connection was rented");
         await using Callers callers = scene.Load();
         foreach ((string pool, string verdict) in new[] { ("cache", "Served at once: "), ("payments", "Waiting: "), ("quotes", "Dialing: "), ("archive", "Unreachable: ") })
         {
