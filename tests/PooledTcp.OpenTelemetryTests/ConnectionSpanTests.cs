@@ -45,7 +45,7 @@ public sealed class ConnectionSpanTests
         await using PooledTcpClient client = Clients.For($"localhost:{server.Port}", static cache =>
         {
             cache.Tls.Enabled = true;
-            cache.Tls.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
+            cache.Tls.RemoteCertificateValidationCallback = EchoServer.IsItsOwn;
         });
         using (traced.Start("request"))
         {
@@ -59,6 +59,27 @@ public sealed class ConnectionSpanTests
         {
             Assert.Contains(nested, span => span.Source.Name == source && span.Status != ActivityStatusCode.Error);
         }
+    }
+
+    [Fact]
+    public async Task What_hooks_record_nests_under_the_work_they_are_part_of()
+    {
+        await using EchoServer server = new();
+        using Traced traced = new();
+        Hooks hooks = new(traced);
+        await using PooledTcpClient client = Clients.For(server.Address, cache => (cache.Handshake, cache.Reset) = (hooks, hooks));
+        using (Activity caller = traced.Start("request"))
+        {
+            (await client.RentAsync()).Return();
+            Assert.Same(caller, Activity.Current);
+        }
+
+        Activity setup = await traced.OneAsync($"pooled_tcp connection_setup 127.0.0.1:{server.Port}");
+        Assert.Equal(setup.SpanId, (await traced.OneAsync("handshake")).ParentSpanId);
+        Activity reset = await traced.OneAsync("pooled_tcp health_check");
+        Assert.Equal("reset", reset.GetTagItem("pooled_tcp.health_check.kind"));
+        Assert.Equal(reset.SpanId, (await traced.OneAsync("reset")).ParentSpanId);
+        AssertLinkedRoot(reset, setup);
     }
 
     [Fact]
@@ -178,6 +199,21 @@ public sealed class ConnectionSpanTests
             {
                 throw new InvalidDataException("not PONG");
             }
+        }
+    }
+
+    private sealed class Hooks(Traced traced) : ITcpHandshake, ITcpReset
+    {
+        public ValueTask<object?> HandshakeAsync(TcpLease lease, CancellationToken cancellationToken)
+        {
+            traced.Start("handshake").Dispose();
+            return default;
+        }
+
+        public ValueTask ResetAsync(TcpLease lease, CancellationToken cancellationToken)
+        {
+            traced.Start("reset").Dispose();
+            return default;
         }
     }
 }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Time.Testing;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Trace;
 using PooledTcp.OpenTelemetryTests.Harness;
@@ -30,34 +31,11 @@ public sealed class MetricTests
         Assert.Equal((Idle: 2, Used: 0, Connecting: 0, Closing: 0), States(measured, server));
     }
 
-    /// <summary>The port stays taken for a minute after the pool that took it has gone.</summary>
-    [Fact]
-    public async Task A_time_wait_is_told_though_its_pool_has_retired()
-    {
-        await using EchoServer server = new();
-        PooledTcpOptions options = new();
-        options.Defaults.IdleTimeout = TimeSpan.FromMilliseconds(100);
-        using OwnMeters meters = new();
-        await using PooledTcpClient client = new(options, meterFactory: meters);
-        using Measured measured = new();
-        (await client.RentAsync(new IPEndPoint(IPAddress.Loopback, server.Port))).Return();
-        long start = Stopwatch.GetTimestamp();
-        while (client.Pools.Count > 0)
-        {
-            Assert.True(Stopwatch.GetElapsedTime(start) < Traced.Hang, "The pool never retired.");
-            await Task.Delay(20);
-        }
-
-        string mine = $"server.port={server.Port}";
-        Assert.Equal(1, Assert.Single(measured.Read("pooled_tcp.port.time_wait", one => one.Attributes.Contains(mine, StringComparison.Ordinal))).Value);
-        Assert.Equal(1, Assert.Single(measured.Read("pooled_tcp.port.used", one => one.Attributes.Contains(mine, StringComparison.Ordinal))).Value);
-    }
-
     [Fact]
     public async Task States_are_never_negative_and_sum_to_the_connections_there_are()
     {
         await using EchoServer server = new();
-        await using PooledTcpClient client = Clients.For(server.Address, static cache => (cache.MaxConnections, cache.RentTimeout) = (4, TimeSpan.FromMinutes(1)));
+        await using PooledTcpClient client = Clients.For(server.Address, static cache => cache.MaxConnections = 4);
         using Measured measured = new();
         Task[] load = [.. Enumerable.Range(0, 8).Select(worker => Task.Run(async () =>
         {
@@ -81,19 +59,17 @@ public sealed class MetricTests
         }
         while (!all.IsCompleted);
         await all.WaitAsync(Traced.Hang);
-        TcpPoolSnapshot now = client.GetPool("cache").GetSnapshot();
-        while (now.Connecting + now.Closing > 0)
-        {
-            await Task.Delay(10);
-            now = client.GetPool("cache").GetSnapshot();
-        }
 
+        TcpPoolSnapshot now = client.GetPool("cache").GetSnapshot();
+        await UntilAsync(() => (now = client.GetPool("cache").GetSnapshot()) is { Connecting: 0, Closing: 0 });
         Assert.Equal((now.Idle, 0, 0, 0), States(measured, server));
-        Assert.Equal(1600, Of(measured, "pooled_tcp.connection.use_time", server).Sum(static one => one.Value));
-        Assert.Equal(1600, Of(measured, "pooled_tcp.connection.wait_time", server).Sum(static one => one.Value));
-        Assert.Equal(now.Created, Of(measured, "pooled_tcp.connection.create_time", server).Sum(static one => one.Value));
-        Assert.Equal(now.Closed, Of(measured, "pooled_tcp.connection.closed", server).Sum(static one => one.Value));
-        Assert.Equal(now.Closed, Of(measured, "pooled_tcp.connection.duration", server).Sum(static one => one.Value));
+        Assert.Equal(1600, Sum("use_time"));
+        Assert.Equal(1600, Sum("wait_time"));
+        Assert.Equal(now.Created, Sum("create_time"));
+        Assert.Equal(now.Closed, Sum("closed"));
+        Assert.Equal(now.Closed, Sum("duration"));
+
+        long Sum(string metric) => Of(measured, $"pooled_tcp.connection.{metric}", server).Sum(static one => one.Value);
     }
 
     [Fact]
@@ -151,13 +127,7 @@ public sealed class MetricTests
         Assert.Equal(0, Port("time_wait"));
 
         client.GetPool("cache").Clear();
-        using CancellationTokenSource hang = new(Traced.Hang);
-        while (Port("time_wait") < 3 && !hang.IsCancellationRequested)
-        {
-            await Task.Delay(10);
-        }
-
-        Assert.Equal(3, Port("time_wait"));
+        await UntilAsync(() => Port("time_wait") == 3);
         Assert.Equal(3, Port("used"));
 
         long Port(string what)
@@ -167,6 +137,53 @@ public sealed class MetricTests
             Assert.DoesNotContain("network.local.port", series.Attributes, StringComparison.Ordinal);
             return series.Value;
         }
+    }
+
+    [Fact]
+    public async Task Partitions_of_one_address_draw_from_the_same_ports()
+    {
+        await using EchoServer server = new();
+        using OwnMeters meters = new();
+        await using PooledTcpClient client = new(new PooledTcpOptions(), meterFactory: meters);
+        using Measured measured = new();
+        IPEndPoint address = new(IPAddress.Loopback, server.Port);
+        TcpLease[] leases = [await RentAsync("a"), await RentAsync("b"), await RentAsync("b")];
+        Assert.Equal(3, Assert.Single(Of(measured, "pooled_tcp.port.used", server)).Value);
+        Assert.Equal(
+            client.GetPool(address, "a").GetSnapshot().PortBudget, Assert.Single(Of(measured, "pooled_tcp.port.budget", server)).Value);
+        Array.ForEach(leases, Clients.Return);
+
+        Task<TcpLease> RentAsync(string partition) =>
+            client.GetPool(address, partition).RentAsync(TimeSpan.FromMinutes(1), CancellationToken.None).AsTask().WaitAsync(Traced.Hang);
+    }
+
+    /// <summary>The port stays taken for a minute after the pool that took it has gone.</summary>
+    [Fact]
+    public async Task Ports_outlive_the_ad_hoc_pool_that_owes_them()
+    {
+        await using EchoServer server = new();
+        using OwnMeters meters = new();
+        FakeTimeProvider time = new();
+        PooledTcpOptions options = new();
+        options.Defaults.Shutdown.ClosesFirst = ClosesFirst.Client;
+        await using PooledTcpClient client = new(options, meterFactory: meters, timeProvider: time);
+        using Measured measured = new();
+        TcpPool pool = client.GetPool(new IPEndPoint(IPAddress.Loopback, server.Port));
+        (await pool.RentAsync(CancellationToken.None).AsTask().WaitAsync(Traced.Hang)).Return();
+        pool.Clear();
+        await UntilAsync(() => Owed() == 1);
+        DateTimeOffset began = time.GetUtcNow();
+        await UntilAsync(() =>
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            return client.Pools.Count == 0;
+        });
+        Assert.InRange(time.GetUtcNow() - began, TimeSpan.Zero, TimeSpan.FromSeconds(60));
+        Assert.Equal(1, Owed());
+        time.Advance(TimeSpan.FromSeconds(62));
+        Assert.Equal(0, Owed());
+
+        long Owed() => Of(measured, "pooled_tcp.port.time_wait", server).Sum(static one => one.Value);
     }
 
     [Fact]
@@ -199,4 +216,14 @@ public sealed class MetricTests
 
     private static List<Measured.Series> Of(Measured measured, string metric, EchoServer server) =>
         measured.Read(metric, one => one.Attributes.EndsWith($" server.port={server.Port}", StringComparison.Ordinal));
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        using CancellationTokenSource hang = new(Traced.Hang);
+        while (!condition())
+        {
+            Assert.False(hang.IsCancellationRequested, "The awaited state never came.");
+            await Task.Delay(10, CancellationToken.None);
+        }
+    }
 }

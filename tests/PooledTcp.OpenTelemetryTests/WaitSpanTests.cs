@@ -131,7 +131,6 @@ public sealed class WaitSpanTests
     [Theory]
     [InlineData("acquire_timeout")]
     [InlineData("System.OperationCanceledException")]
-    [InlineData("queue_full")]
     [InlineData("pool_closed")]
     [InlineData("endpoint_unavailable")]
     public async Task A_rent_that_fails_tells_why(string expected)
@@ -143,7 +142,6 @@ public sealed class WaitSpanTests
         await using PooledTcpClient client = Clients.For($"127.0.0.1:{port}", cache =>
         {
             cache.MaxConnections = 1;
-            cache.MaxWaiters = 1;
             cache.RentTimeout = expected == "acquire_timeout" ? TimeSpan.FromMilliseconds(50) : TimeSpan.FromMinutes(1);
         });
         TcpPool pool = client.GetPool("cache");
@@ -153,7 +151,6 @@ public sealed class WaitSpanTests
             await pool.RentAsync(TimeSpan.FromMinutes(1), CancellationToken.None);
         }
 
-        Task<TcpLease>? before = expected == "queue_full" ? client.RentAsync() : null;
         ActivityContext caller;
         Task<TcpLease> rent;
         using (Activity request = traced.Start("request"))
@@ -173,14 +170,6 @@ public sealed class WaitSpanTests
         }
 
         await Assert.ThrowsAnyAsync<Exception>(() => rent.WaitAsync(Traced.Hang));
-        if (expected == "queue_full")
-        {
-            // Refused on the spot: nothing was waited for, so there is no span.
-            await Task.WhenAny(before!, Task.Delay(TimeSpan.FromMilliseconds(20)));
-            Assert.DoesNotContain(traced.Spans, span => span.ParentSpanId == caller.SpanId);
-            return;
-        }
-
         Activity[] waits = await traced.ManyAsync($"pooled_tcp wait_for_connection 127.0.0.1:{port}", expected == "endpoint_unavailable" ? 1 : 2);
         Activity wait = Assert.Single(waits, wait => wait.ParentSpanId == caller.SpanId);
         Assert.Equal(expected, wait.GetTagItem("error.type"));
@@ -189,6 +178,111 @@ public sealed class WaitSpanTests
         Assert.Null(wait.GetTagItem("pooled_tcp.connection.id"));
         Assert.Equal(port, wait.GetTagItem("server.port"));
         Assert.Empty(wait.Events);
+    }
+
+    [Fact]
+    public async Task A_rent_that_is_refused_at_once_waited_for_nothing()
+    {
+        await using EchoServer server = new();
+        using Traced traced = new();
+        await using PooledTcpClient client = Clients.For(server.Address, static cache => (cache.MaxConnections, cache.MaxWaiters) = (1, 1));
+        TcpLease lease = await client.RentAsync();
+        Task<TcpLease> waiting = client.RentAsync();
+        using (Activity caller = traced.Start("request"))
+        {
+            await Assert.ThrowsAsync<PoolQueueFullException>(client.RentAsync);
+            Assert.DoesNotContain(traced.Spans, span => span.TraceId == caller.TraceId);
+        }
+
+        lease.Return();
+        (await waiting).Return();
+    }
+
+    [Fact]
+    public async Task An_exchange_runs_under_its_caller()
+    {
+        await using EchoServer server = new();
+        using Traced traced = new();
+        await using PooledTcpClient client = Clients.For(server.Address);
+        using Activity caller = traced.Start("request");
+        Activity? inside = await client.GetPool("cache").ExecuteAsync(
+            static (_, _, _) => ValueTask.FromResult(Activity.Current), 0, new ExchangeOptions(), CancellationToken.None);
+        Assert.Same(caller, inside);
+        Assert.Same(caller, Activity.Current);
+        Assert.Equal(caller.SpanId, (await traced.OneAsync($"pooled_tcp wait_for_connection 127.0.0.1:{server.Port}")).ParentSpanId);
+    }
+
+    [Fact]
+    public async Task Work_that_outlives_its_request_keeps_the_activity_it_has()
+    {
+        await using EchoServer server = new();
+        using Traced traced = new();
+        await using PooledTcpClient client = Clients.For(
+            server.Address, static cache => cache.MaxConnections = 1, static options => options.Telemetry.LeaseSpans = true);
+        TaskCompletionSource answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        Task work;
+        ActivityContext context;
+        using (Activity request = traced.Start("request"))
+        {
+            context = request.Context;
+            work = Task.Run(async () =>
+            {
+                await answered.Task;
+                Assert.Same(request, Activity.Current);
+                TcpLease dialed = await client.RentAsync();
+                Assert.Same(request, Activity.Current);
+                dialed.Return();
+                Assert.Same(request, Activity.Current);
+                TcpLease warm = await client.RentAsync();
+                Assert.Same(request, Activity.Current);
+                warm.Dispose();
+                Assert.Same(request, Activity.Current);
+            });
+        }
+
+        answered.SetResult();
+        await work.WaitAsync(Traced.Hang);
+        Assert.Equal(context.SpanId, (await traced.OneAsync($"pooled_tcp wait_for_connection 127.0.0.1:{server.Port}")).ParentSpanId);
+        Assert.All(await traced.ManyAsync("pooled_tcp lease cache", 2), lease => Assert.Equal(context.SpanId, lease.ParentSpanId));
+    }
+
+    [Fact]
+    public async Task A_listener_that_throws_costs_nobody_a_connection()
+    {
+        await using EchoServer server = new();
+        await using PooledTcpClient client = Clients.For(
+            server.Address, static cache => cache.MaxConnections = 1, static options => options.Telemetry.LeaseSpans = true);
+        int heard = 0;
+        using (ActivityListener listener = new()
+        {
+            ShouldListenTo = static source => source.Name.EndsWith("PooledTcp", StringComparison.Ordinal) || source.Name.EndsWith("PooledTcp.Connections", StringComparison.Ordinal),
+            Sample = static (ref _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStopped = _ =>
+            {
+                Interlocked.Increment(ref heard);
+                throw new InvalidOperationException("full");
+            },
+        })
+        {
+            ActivitySource.AddActivityListener(listener);
+            TcpLease lease = await client.RentAsync();
+            Task<TcpLease> waiting = client.RentAsync();
+            lease.Return();
+            (await waiting).Dispose();
+            (await client.RentAsync()).Return();
+        }
+
+        Assert.True(heard >= 5, $"{heard}");
+        using CancellationTokenSource hang = new(Traced.Hang);
+        TcpPoolSnapshot now = client.GetPool("cache").GetSnapshot();
+        while (now.Closing > 0 && !hang.IsCancellationRequested)
+        {
+            await Task.Delay(10);
+            now = client.GetPool("cache").GetSnapshot();
+        }
+
+        Assert.Equal((1, 0, 0, 0), (now.Idle, now.Used, now.Connecting, now.Closing));
+        Assert.Null(Activity.Current);
     }
 
     [Fact]

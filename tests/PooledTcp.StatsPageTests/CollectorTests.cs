@@ -87,8 +87,20 @@ public sealed class CollectorTests
     {
         TcpPoolSnapshot one = Snapshots.Pool("one").After(3, 1, 0.5, 2, 0.1) with
         {
-            Idle = 1, Used = 2, Connecting = 3, Closing = 4, Waiting = 5, Retries = 6, RentTimeouts = 7, DialsFailed = 8, Closed = 10, ClosedByPeer = 4,
-            ClosedByReason = new Dictionary<string, long> { ["idle_timeout"] = 10 }, MaxWaiters = int.MaxValue, PortsUsed = 30, PortBudget = 100,
+            Idle = 1,
+            Used = 2,
+            Connecting = 3,
+            Closing = 4,
+            Waiting = 5,
+            Retries = 6,
+            RentTimeouts = 7,
+            DialsFailed = 8,
+            Closed = 10,
+            ClosedByPeer = 4,
+            ClosedByReason = new Dictionary<string, long> { ["idle_timeout"] = 10 },
+            MaxWaiters = int.MaxValue,
+            PortsUsed = 30,
+            PortBudget = 100,
         };
         _pools = [one, one with { Name = "two", ClosedByReason = new Dictionary<string, long> { ["idle_timeout"] = 1, ["faulted"] = 9 }, PortsUsed = 60 }];
         TotalFigures totals = _collector.Collect().Totals;

@@ -15,8 +15,12 @@ public sealed class DocumentationTests
     {
         TcpPoolSnapshot pool = Snapshots.Pool() with
         {
-            LastConnectError = new IOException("no"), LastConnectErrorAge = TimeSpan.FromSeconds(1), Closed = 1, ClosedByPeer = 1,
-            ClosedByReason = new Dictionary<string, long>(), ClosedByMethod = new Dictionary<string, long>(),
+            LastConnectError = new IOException("no"),
+            LastConnectErrorAge = TimeSpan.FromSeconds(1),
+            Closed = 1,
+            ClosedByPeer = 1,
+            ClosedByReason = new Dictionary<string, long>(),
+            ClosedByMethod = new Dictionary<string, long>(),
         };
         var time = new Microsoft.Extensions.Time.Testing.FakeTimeProvider();
         var collector = new StatsCollector(() => ([pool], null), time);

@@ -43,6 +43,10 @@ internal sealed class EchoServer : IAsyncDisposable
         return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 
+    /// <summary>Accepts the certificate of these servers and no other.</summary>
+    public static bool IsItsOwn(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors) =>
+        certificate is X509Certificate2 presented && presented.Thumbprint == Certificate.Value.Thumbprint;
+
     public async ValueTask DisposeAsync()
     {
         _listener.Dispose();

@@ -72,7 +72,10 @@ public sealed class EndpointHealthTests
 
     private static TcpAddressSnapshot Address(BreakerState state) => new()
     {
-        EndPoint = new IPEndPoint(IPAddress.Loopback, 7), Connections = 0, BreakerState = state, ConsecutiveFailures = 0,
+        EndPoint = new IPEndPoint(IPAddress.Loopback, 7),
+        Connections = 0,
+        BreakerState = state,
+        ConsecutiveFailures = 0,
     };
 
     private static TcpPoolSnapshot NewPool()

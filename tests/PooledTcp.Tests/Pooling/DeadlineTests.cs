@@ -6,6 +6,22 @@ namespace PooledTcp.Tests.Pooling;
 /// <summary>One deadline for everything a rent does.</summary>
 public sealed class DeadlineTests
 {
+    /// <summary>The deadline's timer flows nobody's context; a caller that does not let it flow itself may wait all the same.</summary>
+    [Fact]
+    public async Task A_caller_that_suppresses_the_flow_may_wait()
+    {
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 1));
+        TcpLease lease = await pool.RentAsync();
+        Task<TcpLease> rent;
+        using (ExecutionContext.SuppressFlow())
+        {
+            rent = pool.Pool.RentAsync().AsTask();
+        }
+
+        PoolHarness.Return(lease);
+        PoolHarness.Return(await rent.WaitAsync(PoolHarness.Hang));
+    }
+
     [Fact]
     public async Task RentTimeout_covers_waiting_for_a_return()
     {

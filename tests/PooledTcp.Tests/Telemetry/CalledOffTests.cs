@@ -33,7 +33,7 @@ public sealed class CalledOffTests
             Reset = async (_, token) =>
             {
                 running.SetResult();
-                await Task.Delay(Timeout.Infinite, token);
+                await new TaskCompletionSource().Task.WaitAsync(token);
             },
         };
         await using MetricRig rig = new(hooks: hooks);

@@ -59,7 +59,7 @@ public sealed class CloseMetricTests
     [Fact]
     public async Task Idle_for_too_long()
     {
-        await using MetricRig rig = new();
+        await using MetricRig rig = new(static o => (o.Lifetime, o.RetentionPeriod) = (Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan));
         await rig.FillAsync(1);
         await rig.StepUntilAsync(() => rig.Read(Closed).Count > 0);
         await AssertClosedAsync(rig, "idle_timeout", "local", "graceful");
@@ -129,6 +129,20 @@ public sealed class CloseMetricTests
         await rig.UntilAsync(() => rig.Now.Closed == 1 || rig.Read(HealthCheck).Count > 0);
         answer.TrySetResult();
         Assert.EndsWith($" error.type=System.TimeoutException {Kind("probe")}", Assert.Single(await rig.ReadAsync(HealthCheck, 1)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_probe_whose_connection_the_pool_took_away_has_neither_succeeded_nor_failed()
+    {
+        FakeProbe probe = new();
+        await using MetricRig rig = new(Probed, probe.Hooks);
+        await rig.FillAsync(1);
+        await StepUntilProbingAsync(rig);
+        (_, TaskCompletionSource answer) = await probe.NextAsync();
+        rig.Cache.Clear(interruptLeases: true);
+        answer.SetException(new IOException("the socket is gone"));
+        await AssertClosedAsync(rig, "cleared", "local", "abort");
+        Assert.Empty(rig.Read(HealthCheck));
     }
 
     [Fact]
