@@ -35,12 +35,12 @@ internal static class CacheApplication
             {
                 Timeout = cache.Value.RequestTimeout,
                 TimeoutStatusCode = StatusCodes.Status504GatewayTimeout,
-                WriteTimeoutResponse = static context => context.RequestServices.GetRequiredService<IProblemDetailsService>()
+                WriteTimeoutResponse = static async context => await context.RequestServices.GetRequiredService<IProblemDetailsService>()
                     .TryWriteAsync(new ProblemDetailsContext
                     {
                         HttpContext = context,
                         ProblemDetails = { Status = StatusCodes.Status504GatewayTimeout, Detail = "The cache did not answer in time." },
-                    }).AsTask(),
+                    }),
             });
 
         WebApplication app = builder.Build();

@@ -58,7 +58,7 @@ public sealed class PrometheusTests
 
         // Of the last scrape under load, however long the questions take: connections that nobody uses soon go away, and a scrape
         // on a busy machine may have failed.
-        PrometheusSample up = Assert.Single(await prometheus.QueryAsync("max_over_time(timestamp(up == 1)[15s:500ms])"));
+        PrometheusSample up = Assert.Single(await prometheus.QueryAsync("max_over_time(timestamp(up == 1)[18s:500ms])"));
         prometheus.Moment = DateTimeOffset.FromUnixTimeMilliseconds((long)Math.Round(up.Value * 1000));
         Assert.Equal(1, Assert.Single(await prometheus.QueryAsync("up")).Value);
         foreach ((string name, string[] labels) in Series)
@@ -164,6 +164,7 @@ public sealed class PrometheusTests
         // Over the whole run: an exhausted port or a timeout may be long past.
         IReadOnlyList<PrometheusSample> series = await prometheus.QueryAsync($"last_over_time({name}[5m])");
         IEnumerable<string> seen = series.SelectMany(static sample => sample.Labels.Keys).Except(Ignored).Distinct();
+
         // A probe of this run may have failed, or not.
         if (name.Contains("health_check", StringComparison.Ordinal))
         {
