@@ -8,7 +8,7 @@ namespace PooledTcp.Tests.Hosting;
 /// <summary>While the host stops, and until all its services have: rents are served, and nothing is dialed in advance.</summary>
 public sealed class StoppingTests
 {
-    [Fact]
+    [Fact(Timeout = 60_000)]
     public async Task Rents_are_served_by_idle_connections_and_by_dials()
     {
         await using PooledTcpClient client = Client(minIdle: 0, out FakeConnector connector);
@@ -23,7 +23,7 @@ public sealed class StoppingTests
         Assert.Equal((2, 2), (connector.Dials, pool.GetSnapshot().Idle));
     }
 
-    [Fact]
+    [Fact(Timeout = 60_000)]
     public async Task MinIdleConnections_are_not_made_up_for()
     {
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 10, minIdle: 3));
@@ -40,7 +40,7 @@ public sealed class StoppingTests
         Assert.Null(pool.Maintain());
     }
 
-    [Fact]
+    [Fact(Timeout = 60_000)]
     public async Task Warm_ups_end_and_new_ones_are_refused()
     {
         await using PooledTcpClient client = Client(minIdle: 0, out FakeConnector connector);
@@ -59,7 +59,7 @@ public sealed class StoppingTests
         PoolHarness.Return(await RentAsync(pool));
     }
 
-    [Fact]
+    [Fact(Timeout = 60_000)]
     public async Task A_warm_up_that_races_the_stop_never_waits_for_ever()
     {
         for (int round = 0; round < 200; round++)
