@@ -55,6 +55,17 @@ public sealed record TcpPoolSnapshot
     /// <summary>Leases given out, the running ones included.</summary>
     public required long Rents { get; init; }
 
+    /// <summary>
+    /// Those of <see cref="Rents"/> that had to wait: for a returned connection, or for a new one. All others found an idle
+    /// connection at once.
+    /// </summary>
+    public required long RentsWaited { get; init; }
+
+    /// <summary>
+    /// Rents that were refused at once: <c>MaxWaiters</c> callers waited already, or nothing was idle and the breaker was open.
+    /// </summary>
+    public required long RentsRefused { get; init; }
+
     /// <summary>Rents that did not find an idle connection at once: until they were served, or failed, or left.</summary>
     public required TcpTimings WaitTime { get; init; }
 
@@ -84,6 +95,12 @@ public sealed record TcpPoolSnapshot
 
     /// <summary>How many local ports the pool may reckon with, over the addresses it uses now; 0 while it uses none.</summary>
     public required int PortBudget { get; init; }
+
+    /// <summary>
+    /// The share of its budget that the fullest of the pool's addresses has taken, 0 to 1: a name may have several, and each
+    /// has its own ports. It may pass 1 where others take ports, too.
+    /// </summary>
+    public required double PortPressure { get; init; }
 
     /// <summary>TIME-WAITs of ours that have not run out, as the ledger counts them.</summary>
     public required int TimeWaitOwed { get; init; }

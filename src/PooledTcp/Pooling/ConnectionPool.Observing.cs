@@ -18,7 +18,7 @@ internal sealed partial class ConnectionPool : IPoolGauges
     {
         lock (_gate)
         {
-            return ReadState();
+            return ReadState() with { PortPressure = FindFullest().Share };
         }
     }
 
@@ -66,7 +66,7 @@ internal sealed partial class ConnectionPool : IPoolGauges
     private WaitFacts NoteWait(Activity? caller, bool isTraced, DateTimeOffset startedAt) =>
         new(caller, isTraced, startedAt, isTraced && caller is not { IsAllDataRequested: false } ? ReadState() : null);
 
-    /// <summary>Under the gate.</summary>
+    /// <summary>Under the gate. Without the ports, which a wait's span does not tell of.</summary>
     private PoolReading ReadState()
     {
         int idle = CountIdle();
@@ -78,7 +78,8 @@ internal sealed partial class ConnectionPool : IPoolGauges
             _closing,
             _waiters.Count,
             isGone ? 0 : _settings.MaxConnections,
-            isGone ? 0 : _settings.MinIdleConnections);
+            isGone ? 0 : _settings.MinIdleConnections,
+            PortPressure: 0);
     }
 
     private void ObserveReturn(TimeSpan rentedAt) => _telemetry.Returned(Services.Clock.Read() - rentedAt);

@@ -149,35 +149,36 @@ internal sealed partial class ConnectionPool
     /// </summary>
     private void WatchPortPressure()
     {
-        PortAccount? fullest = null;
-        PortUse use = default;
-        int used = 0;
-        int budget = 0;
-        double share = 0;
+        Fullest fullest;
         lock (_gate)
         {
-            foreach (PortAccount account in _accounts)
-            {
-                PortUse ours = Services.Ports.Ledger.Use(account);
-                int taken = ours.Ports + PortWatch.OthersOf(account, ours);
-                int limit = _settings.Ports.BudgetOf(account.Usable);
-                if (limit > 0 && (double)taken / limit > share)
-                {
-                    (fullest, use, used, budget, share) = (account, ours, taken, limit, (double)taken / limit);
-                }
-            }
+            fullest = FindFullest();
         }
 
-        if (!_portsArePressed && fullest is not null && share >= PressureShare)
+        if (!_portsArePressed && fullest.Account is { } account && fullest.Share >= PressureShare)
         {
             _portsArePressed = true;
-            PoolLog.PortPressure(Log, Name, used, budget, fullest.Tuple, use.Owed);
+            PoolLog.PortPressure(Log, Name, fullest.Used, fullest.Budget, account.Tuple, fullest.Ours.Owed);
         }
-        else if (_portsArePressed && share < ReliefShare)
+        else if (_portsArePressed && fullest.Share < ReliefShare)
         {
             _portsArePressed = false;
-            PoolLog.PortsRelieved(Log, Name, used, budget);
+            PoolLog.PortsRelieved(Log, Name, fullest.Used, fullest.Budget);
         }
+    }
+
+    /// <summary>Under the gate: the account with the least room, ports of other processes included as far as they were counted.</summary>
+    private Fullest FindFullest()
+    {
+        Fullest fullest = default;
+        foreach (PortAccount account in _accounts)
+        {
+            PortUse ours = Services.Ports.Ledger.Use(account);
+            Fullest candidate = new(account, ours, ours.Ports + PortWatch.OthersOf(account, ours), _settings.Ports.BudgetOf(account.Usable));
+            fullest = candidate.Share > fullest.Share ? candidate : fullest;
+        }
+
+        return fullest;
     }
 
     /// <summary>Under the gate: ports this pool's tuples hold, how many they may reckon with, the TIME-WAITs among them, and how many of those there may be.</summary>
@@ -198,5 +199,10 @@ internal sealed partial class ConnectionPool
         }
 
         return (used, budget, owed, limit);
+    }
+
+    private readonly record struct Fullest(PortAccount? Account, PortUse Ours, int Used, int Budget)
+    {
+        public double Share => Budget > 0 ? (double)Used / Budget : 0;
     }
 }

@@ -12,6 +12,8 @@ internal sealed partial class ConnectionPool
 
     // Under the gate only.
     private long _usesOfGone;
+    private long _rentsWaited;
+    private long _rentsRefused;
     private TcpTimings _waitTime;
     private TcpTimings _createTime;
 
@@ -46,11 +48,14 @@ internal sealed partial class ConnectionPool
                 Closing = _closing,
                 Waiting = _waiters.Count,
                 Rents = CountRents(),
+                RentsWaited = _rentsWaited,
+                RentsRefused = _rentsRefused,
                 WaitTime = _waitTime,
                 CreateTime = _createTime,
                 Created = _created,
                 PortsUsed = ports.Used,
                 PortBudget = ports.Budget,
+                PortPressure = FindFullest().Share,
                 TimeWaitOwed = ports.TimeWaitOwed,
                 TimeWaitLimit = ports.TimeWaitLimit,
                 Closed = _closedBy.Sum() - _closing,

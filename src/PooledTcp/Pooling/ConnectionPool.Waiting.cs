@@ -55,10 +55,12 @@ internal sealed partial class ConnectionPool
                 else if (IsUnreachable())
                 {
                     refusal = BreakerError(now);
+                    _rentsRefused++;
                 }
                 else if (!CanDialForNewcomer() && _waiters.Count - _waiters.Dialed >= _settings.MaxWaiters)
                 {
                     refusal = QueueFullError();
+                    _rentsRefused++;
                 }
                 else
                 {
@@ -222,6 +224,7 @@ internal sealed partial class ConnectionPool
     private void Lend(TcpConnection connection, Waiter waiter, TimeSpan now)
     {
         Dequeue(waiter, now);
+        _rentsWaited++;
         connection.LendDirectly();
         connection.BeginLease(waiter.Renter, waiter.Facts is not null);
     }

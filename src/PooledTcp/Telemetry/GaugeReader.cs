@@ -33,6 +33,9 @@ internal sealed class GaugeReader
     public IEnumerable<Measurement<long>> Read(Func<PoolReading, int> value) =>
         ReadPools().Select(pool => new Measurement<long>(value(pool.Value), pool.Key.All.AsSpan()));
 
+    public IEnumerable<Measurement<double>> ReadShares(Func<PoolReading, double> value) =>
+        ReadPools().Select(pool => new Measurement<double>(value(pool.Value), pool.Key.All.AsSpan()));
+
     public IEnumerable<Measurement<long>> ReadStates() => ReadPools().SelectMany(static pool => (Measurement<long>[])
     [
         State(pool.Key, pool.Value.Idle, "idle"),

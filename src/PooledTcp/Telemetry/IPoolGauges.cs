@@ -17,7 +17,7 @@ internal interface IPoolGauges
 }
 
 /// <summary>One pool, or several under one name, at one moment.</summary>
-internal readonly record struct PoolReading(int Idle, int Used, int Connecting, int Closing, int Waiting, int Max, int MinIdle)
+internal readonly record struct PoolReading(int Idle, int Used, int Connecting, int Closing, int Waiting, int Max, int MinIdle, double PortPressure)
 {
     public static PoolReading operator +(PoolReading a, PoolReading b) => new(
         a.Idle + b.Idle,
@@ -26,7 +26,8 @@ internal readonly record struct PoolReading(int Idle, int Used, int Connecting, 
         a.Closing + b.Closing,
         a.Waiting + b.Waiting,
         a.Max + b.Max,
-        a.MinIdle + b.MinIdle);
+        a.MinIdle + b.MinIdle,
+        Math.Max(a.PortPressure, b.PortPressure));
 }
 
 /// <summary>One account of ports of a pool, which may share it with others.</summary>

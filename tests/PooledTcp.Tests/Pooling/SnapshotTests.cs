@@ -7,6 +7,38 @@ namespace PooledTcp.Tests.Pooling;
 public sealed class SnapshotTests
 {
     [Fact]
+    public async Task Rents_tell_who_waited_and_who_was_refused()
+    {
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 1, waiters: 1));
+        await pool.FillAsync(1);
+        TcpLease lease = await pool.RentAsync();
+        Task<TcpLease> waiting = pool.RentAsync();
+        await Assert.ThrowsAsync<PoolQueueFullException>(() => pool.RentAsync());
+        PoolHarness.Return(lease);
+        PoolHarness.Return(await waiting);
+        using CancellationTokenSource leave = new();
+        lease = await pool.RentAsync();
+        Task<TcpLease> left = pool.RentAsync(leave.Token);
+        await leave.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left);
+        PoolHarness.Return(lease);
+
+        // The first waited for its dial, the third for the second's return; who left waited in vain.
+        Assert.Equal((4, 2, 1, 3), (pool.Now.Rents, pool.Now.RentsWaited, pool.Now.RentsRefused, pool.Now.WaitTime.Count));
+    }
+
+    [Fact]
+    public async Task A_rent_that_an_open_breaker_refused_counts_as_refused()
+    {
+        await using PoolHarness pool = new(PoolHarness.Settings(failuresToOpen: 1));
+        Task<TcpLease> rent = pool.RentAsync();
+        (await pool.Connector.NextAsync()).Fail(new IOException("gone"));
+        await Assert.ThrowsAsync<EndpointUnavailableException>(() => rent);
+        await Assert.ThrowsAsync<EndpointUnavailableException>(() => pool.RentAsync());
+        Assert.Equal((0, 1), (pool.Now.Rents, pool.Now.RentsRefused));
+    }
+
+    [Fact]
     public async Task Idle_used_connecting_and_closing_sum_to_the_live_connections_at_every_step()
     {
         await using PoolHarness pool = new(PoolHarness.Settings(max: 3, connecting: 2));

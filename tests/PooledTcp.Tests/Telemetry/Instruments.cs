@@ -26,6 +26,7 @@ internal static class Instruments
         ("pooled_tcp.port.budget", typeof(ObservableUpDownCounter<long>), "{port}", null),
         ("pooled_tcp.port.used", typeof(ObservableUpDownCounter<long>), "{port}", null),
         ("pooled_tcp.port.time_wait", typeof(ObservableUpDownCounter<long>), "{port}", null),
+        ("pooled_tcp.port.pressure", typeof(ObservableGauge<double>), "1", null),
         ("pooled_tcp.port.exhausted", typeof(Counter<long>), "{error}", null),
         ("pooled_tcp.socket.count", typeof(ObservableUpDownCounter<long>), "{connection}", null),
     ];

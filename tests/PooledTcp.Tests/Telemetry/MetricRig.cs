@@ -160,6 +160,12 @@ internal sealed class MetricRig : IAsyncDisposable
                 _whole.RecordObservableInstruments();
             }
 
+            if (_seconds.Instrument is { IsObservable: true })
+            {
+                _seconds.Clear();
+                _seconds.RecordObservableInstruments();
+            }
+
             return
             [
                 .. _whole.GetMeasurementSnapshot().Select(static one => string.Create(CultureInfo.InvariantCulture, $"{one.Value} {Describe(one.Tags)}")),

@@ -1,4 +1,5 @@
 using System.Net;
+using PooledTcp.Ports;
 using PooledTcp.Tests.Fakes;
 using Xunit;
 
@@ -8,6 +9,30 @@ namespace PooledTcp.Tests.Telemetry;
 public sealed class StateMetricTests
 {
     private static readonly IPEndPoint Device = new(IPAddress.Parse("10.1.2.3"), 502);
+
+    [Fact]
+    public async Task The_fullest_address_presses_not_the_sum_of_all()
+    {
+        await using MetricRig rig = new();
+        PortLedger ledger = new(rig.Time, TimeSpan.FromSeconds(62));
+        TcpLease[] leases = [await RentAtAsync("10.0.0.2", usable: 4, ports: 3), await RentAtAsync("10.0.0.3", usable: 1000, ports: 1)];
+        Assert.Equal(0.75, rig.Now.PortPressure);
+        Assert.Equal($"0.75 {MetricRig.Pool}", Assert.Single(rig.Read("pooled_tcp.port.pressure")));
+        Array.ForEach(leases, PoolHarness.Return);
+
+        Task<TcpLease> RentAtAsync(string address, int usable, int ports)
+        {
+            PortAccount? account = null;
+            for (int i = 0; i < ports; i++)
+            {
+                account = ledger.Connecting(PortTuple.To(new IPEndPoint(IPAddress.Parse(address), 7000)), new PortRange(1, 1000), usable);
+                ledger.Connected(account);
+            }
+
+            rig.Connector.Automatic = _ => new FakeTransport { Account = account };
+            return rig.RentAsync();
+        }
+    }
 
     [Fact]
     public async Task States_and_pending_requests_follow_every_step()
