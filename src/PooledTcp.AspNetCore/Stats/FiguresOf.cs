@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using System.Text.Json;
+using PooledTcp.Telemetry;
 
 namespace PooledTcp.AspNetCore.Stats;
 
@@ -56,7 +56,7 @@ internal static class FiguresOf
             ],
             LearnedIdleLimit = pool.LearnedIdleLimit?.TotalSeconds,
             LastConnectError = pool.LastConnectError is { } error
-                ? new(ErrorType(error), error.Message, Math.Round(pool.LastConnectErrorAge?.TotalSeconds ?? 0, 3))
+                ? new(ErrorTypes.Of(error), error.Message, Math.Round(pool.LastConnectErrorAge?.TotalSeconds ?? 0, 3))
                 : null,
         };
     }
@@ -129,13 +129,6 @@ internal static class FiguresOf
         _ => endPoint.ToString() ?? "",
     };
 
-    /// <summary>As <c>error.type</c> of the metrics has it.</summary>
-    public static string ErrorType(Exception error) => error.GetBaseException() switch
-    {
-        SocketException socket => JsonNamingPolicy.SnakeCaseLower.ConvertName(socket.SocketErrorCode.ToString()),
-        { } other => other.GetType().FullName ?? other.GetType().Name,
-    };
-
     private static string Code<T>(T value)
-        where T : struct, Enum => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());
+        where T : struct, Enum => SnakeCase.Of(value.ToString());
 }

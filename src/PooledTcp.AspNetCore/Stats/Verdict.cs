@@ -1,4 +1,5 @@
 using System.Globalization;
+using PooledTcp.Telemetry;
 
 namespace PooledTcp.AspNetCore.Stats;
 
@@ -22,7 +23,7 @@ internal readonly record struct Verdict(string Code, string Text)
     public static Verdict Of(TcpPoolSnapshot pool, Counters recent, double? interval, int total, int? maxTotal)
     {
         string period = interval is { } seconds ? $"in the last {Format.Whole(seconds)} s" : "so far";
-        string lastError = pool.LastConnectErrorAge is { } age ? $" Last dial error {Format.Seconds(age.TotalSeconds)} ago: {FiguresOf.ErrorType(pool.LastConnectError!)}." : "";
+        string lastError = pool.LastConnectErrorAge is { } age ? $" Last dial error {Format.Seconds(age.TotalSeconds)} ago: {ErrorTypes.Of(pool.LastConnectError!)}." : "";
         return pool.State switch
         {
             TcpPoolState.Closed => new("closed", "Closed: the client was disposed; every rent fails."),
