@@ -38,7 +38,8 @@ internal sealed class ThrottledLogger(ILogger inner, TimeProvider time) : ILogge
         }
         else
         {
-            inner.Log(logLevel, eventId, new SuppressedState<TState>(state, formatter, suppressed), exception, static (s, e) => s.Format(e));
+            SuppressedState told = new(state as IReadOnlyList<KeyValuePair<string, object?>>, formatter(state, exception), suppressed);
+            inner.Log(logLevel, eventId, told, exception, static (told, _) => told.ToString());
         }
     }
 
