@@ -1,6 +1,8 @@
 // Published as a native program by .ci/run: what trimming or ahead-of-time compilation would break shows here,
 // either as a warning of the publish (an error) or when it runs.
 using System.Buffers;
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using System.Text;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -19,11 +21,34 @@ static async Task FromCodeAsync(CancellationToken cancellationToken)
     options.AddEndpoint("echo", endpoint => endpoint.Address = server.EndPoint.ToString());
 
     await using var client = new PooledTcpClient(options);
+    var heard = new ConcurrentDictionary<string, int>();
+    using var listener = Listen(heard);
     var first = await ExchangeAsync(client.GetPool("echo"), "direct", cancellationToken);
     var second = await ExchangeThroughPipesAsync(client.GetPool("echo"), "pipes", cancellationToken);
     ExpectReuse(server, first, second);
     var adHoc = await ExchangeAsync(client.GetPool(server.EndPoint), "ad hoc", cancellationToken);
     Expect(!adHoc.IsReused, "two keys never share a connection");
+    listener.RecordObservableInstruments();
+    Expect(heard.GetValueOrDefault("pooled_tcp.connection.wait_time") == 3, "every rent was measured");
+    Expect(heard.GetValueOrDefault("pooled_tcp.connection.count") == 8, "four states of two pools were told");
+}
+
+static MeterListener Listen(ConcurrentDictionary<string, int> heard)
+{
+    var listener = new MeterListener
+    {
+        InstrumentPublished = static (instrument, listener) =>
+        {
+            if (instrument.Meter.Name == "PooledTcp")
+            {
+                listener.EnableMeasurementEvents(instrument);
+            }
+        },
+    };
+    listener.SetMeasurementEventCallback<long>((instrument, _, _, _) => heard.AddOrUpdate(instrument.Name, 1, static (_, n) => n + 1));
+    listener.SetMeasurementEventCallback<double>((instrument, _, _, _) => heard.AddOrUpdate(instrument.Name, 1, static (_, n) => n + 1));
+    listener.Start();
+    return listener;
 }
 
 static async Task FromConfigurationAsync(CancellationToken cancellationToken)
