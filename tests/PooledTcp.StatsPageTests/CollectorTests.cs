@@ -43,9 +43,9 @@ public sealed class CollectorTests
         Assert.Null(first.Interval);
         Assert.Null(first.Pools[0].Rates);
 
-        _pools = [_pools[0].After(rents: 100, waits: 25, waited: 0.5, created: 10, dialed: 0.03) with { DialsFailed = 4, RentTimeouts = 0, Closed = 6 }];
+        _pools = [_pools[0].After(rents: 100, waits: 25, waited: 0.5, created: 10, dialed: 0.03) with { DialsFailed = 4, RentsRefused = 8, RentTimeouts = 0, Closed = 6 }];
         RateFigures rates = After(2).Pools[0].Rates!;
-        Assert.Equal(new RateFigures(50, 12.5, 5, 2, 3, 0, 0.02, 0.003, 0.75), rates);
+        Assert.Equal(new RateFigures(50, 4, 12.5, 5, 2, 3, 0, 0.02, 0.003, 0.75), rates);
     }
 
     [Fact]
@@ -82,6 +82,52 @@ public sealed class CollectorTests
         Assert.Equal(25, sample.Totals.Rates!.Rents);
     }
 
+    /// <summary>Only one counter tells that it is another pool, whichever; nothing is ever negative.</summary>
+    [Fact]
+    public void A_pool_that_was_replaced_shows_in_any_counter()
+    {
+        TcpPoolSnapshot many = Many(10);
+        Func<TcpPoolSnapshot, TcpPoolSnapshot>[] lower =
+        [
+            static p => p with { Rents = 1 },
+            static p => p with { RentsWaited = 1 },
+            static p => p with { RentsRefused = 1 },
+            static p => p with { RentTimeouts = 1 },
+            static p => p with { WaitTime = new(20, TimeSpan.FromSeconds(1), TimeSpan.Zero) },
+            static p => p with { WaitTime = new(1, TimeSpan.FromSeconds(20), TimeSpan.Zero) },
+            static p => p with { Created = 1 },
+            static p => p with { CreateTime = new(20, TimeSpan.FromSeconds(1), TimeSpan.Zero) },
+            static p => p with { DialsFailed = 1 },
+            static p => p with { Closed = 1 },
+        ];
+        foreach (Func<TcpPoolSnapshot, TcpPoolSnapshot> change in lower)
+        {
+            Counters now = Counters.Of(change(Many(20)));
+            Assert.Equal(now, now.Since(Counters.Of(many)));
+        }
+
+        Assert.Equal(Counters.Of(Many(10)), Counters.Of(Many(20)).Since(Counters.Of(many)));
+
+        static TcpPoolSnapshot Many(int n) => Snapshots.Pool().After(n, n, n, n, n) with { RentsRefused = n, RentTimeouts = n, DialsFailed = n, Closed = n };
+    }
+
+    [Fact]
+    public void A_monitor_that_asks_seldom_does_not_see_old_trouble_for_ever()
+    {
+        _pools = [Snapshots.Pool().After(rents: 100) with { RentTimeouts = 1, RentsRefused = 1, DialsFailed = 1 }];
+        for (int i = 0; i < 3; i++)
+        {
+            PoolFigures pool = After(90).Pools[0];
+            Assert.Equal(("ok", 0, 1L, 1L), (pool.Severity, pool.Trouble.Count, pool.Timeouts, pool.RentsRefused));
+            Assert.Contains("since the pool was made", pool.Explanation, StringComparison.Ordinal);
+        }
+
+        // Seen while somebody looks, and gone when it is over.
+        _pools = [_pools[0] with { RentTimeouts = 2 }];
+        Assert.Equal(["timeouts"], After(50).Pools[0].Trouble);
+        Assert.Empty(After(90).Pools[0].Trouble);
+    }
+
     [Fact]
     public void Totals_are_sums_over_all_pools()
     {
@@ -94,6 +140,7 @@ public sealed class CollectorTests
             Waiting = 5,
             Retries = 6,
             RentTimeouts = 7,
+            RentsRefused = 9,
             DialsFailed = 8,
             Closed = 10,
             ClosedByPeer = 4,
@@ -101,12 +148,14 @@ public sealed class CollectorTests
             MaxWaiters = int.MaxValue,
             PortsUsed = 30,
             PortBudget = 100,
+            PortPressure = 0.3,
         };
-        _pools = [one, one with { Name = "two", ClosedByReason = new Dictionary<string, long> { ["idle_timeout"] = 1, ["faulted"] = 9 }, PortsUsed = 60 }];
+        _pools = [one, one with { Name = "two", ClosedByReason = new Dictionary<string, long> { ["idle_timeout"] = 1, ["faulted"] = 9 }, PortPressure = 0.6 }];
         TotalFigures totals = _collector.Collect().Totals;
         Assert.Equal(new ConnectionFigures(2, 4, 6, 8, 20, null, 0, 8), totals.Connection);
         Assert.Equal((10, int.MaxValue), (totals.PendingRequests, totals.PendingRequestsMax));
         Assert.Equal((6, 14, 12, 4, 16), (totals.Rents, totals.Timeouts, totals.Retries, totals.Created, totals.CreateFailures));
+        Assert.Equal((2, 18), (totals.RentsWaited, totals.RentsRefused));
         Assert.Equal(new TimingFigures(2, 1, 0.5, 0.5), totals.WaitTime);
         Assert.Equal(new TimingFigures(4, 0.2, 0.05, 0.1), totals.CreateTime);
         Assert.Equal(0.6, totals.PortPressureMax);

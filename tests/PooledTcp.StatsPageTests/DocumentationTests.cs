@@ -36,7 +36,7 @@ public sealed class DocumentationTests
     [Fact]
     public void The_settings_of_the_query_are_documented_with_their_ranges()
     {
-        Assert.Contains($"| `limit` | {StatsQuery.DefaultLimit} | how many pools are listed, 1 to {StatsQuery.MaxLimit} |", Page, StringComparison.Ordinal);
+        Assert.Contains($"| `limit` | {StatsQuery.DefaultLimit} | how many pools are listed, 1 to {StatsQuery.MaxLimit}; of the page itself to {StatsQuery.MaxRows} |", Page, StringComparison.Ordinal);
         Assert.Contains($"Only the first {StatsQuery.DefaultLimit} pools are listed", Page, StringComparison.Ordinal);
     }
 

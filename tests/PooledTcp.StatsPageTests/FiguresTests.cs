@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.Playwright;
 using PooledTcp.AspNetCore.Stats;
 using PooledTcp.StatsPageTests.Support;
+using PooledTcp.Telemetry;
 using Xunit;
 
 namespace PooledTcp.StatsPageTests;
@@ -154,8 +155,8 @@ public sealed class FiguresTests(Browser browser)
             (pool.MaxConnections, pool.MinIdleConnections, pool.MaxConnecting, pool.MaxWaiters),
             (Number("connection.max"), Number("connection.idle_min"), Number("connection.connecting_max"), Number("pending_requests_max")));
         Assert.Equal(
-            (pool.Rents, pool.Created, pool.DialsFailed, pool.RentTimeouts, pool.Retries),
-            (Number("rents"), Number("created"), Number("create_failures"), Number("timeouts"), Number("retries")));
+            (pool.Rents, pool.RentsWaited, pool.RentsRefused, pool.Created, pool.DialsFailed, pool.RentTimeouts, pool.Retries),
+            (Number("rents"), Number("rents_waited"), Number("rents_refused"), Number("created"), Number("create_failures"), Number("timeouts"), Number("retries")));
         Assert.Equal(
             (pool.WaitTime.Count, pool.WaitTime.Total.TotalSeconds, pool.WaitTime.Average.TotalSeconds, pool.WaitTime.Longest.TotalSeconds),
             (Number("wait_time.count"), Seconds("wait_time.total"), Seconds("wait_time.average"), Seconds("wait_time.longest")));
@@ -166,7 +167,7 @@ public sealed class FiguresTests(Browser browser)
         Assert.Equal(pool.ClosedByReason.OrderBy(static r => r.Key), Counts("closed.by_reason"));
         Assert.Equal(pool.ClosedByMethod.OrderBy(static r => r.Key), Counts("closed.by_method"));
         Assert.Equal(pool.Addresses.Select(static a => (a.EndPoint.ToString(), a.Connections)), json.GetProperty("addresses").EnumerateArray().Select(static a => (a.GetProperty("endpoint").GetString(), a.GetProperty("connections").GetInt32())));
-        Assert.Equal(pool.LastConnectError?.Message, Value(json, "last_connect_error.message")?.GetString());
+        Assert.Equal(pool.LastConnectError is { } error ? ErrorTypes.Of(error) : null, Value(json, "last_connect_error.type")?.GetString());
 
         // TIME-WAITs run out by themselves, and pools to one address share them: exact only where nothing was closed.
         if (closesAtAddress == 0)

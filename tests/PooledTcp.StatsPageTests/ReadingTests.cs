@@ -37,7 +37,7 @@ public sealed class ReadingTests(Browser browser)
             BreakerState = BreakerState.Open, DialsFailed = 5, LastConnectErrorAge = TimeSpan.FromSeconds(3),
             LastConnectError = new IOException($"Connection refused [{string.Concat(Enumerable.Repeat("0123456789abcdef", 12))}]:6379"),
         },
-        Snapshots.Pool("narrow") with { Used = 8, Waiting = 123_456, MaxWaiters = 1_000_000_000, PortsUsed = 28_000, PortBudget = 56_464, TimeWaitOwed = 14_000, TimeWaitLimit = 14_116 },
+        Snapshots.Pool("narrow") with { Used = 8, Waiting = 123_456, MaxWaiters = 1_000_000_000, RentsRefused = 1_234_567, PortsUsed = 28_000, PortBudget = 56_464, PortPressure = 0.7, TimeWaitOwed = 14_000, TimeWaitLimit = 14_116 },
         Snapshots.Pool("fine").After(rents: 123_456_789, waits: 10_000_000, waited: 3600, created: 1_000_000, dialed: 5000) with
         {
             Idle = 3, Closed = 999_997, ClosedByPeer = 12, ClosedByReason = new Dictionary<string, long> { ["health_check_failed"] = 999_997 },
@@ -95,7 +95,7 @@ public sealed class ReadingTests(Browser browser)
         await Assertions.Expect(table.GetByRole(AriaRole.Columnheader, new() { Name = "Connections", Exact = true })).ToHaveCountAsync(1);
         ILocator row = table.GetByRole(AriaRole.Row).Filter(new() { Has = page.GetByRole(AriaRole.Rowheader, new() { NameRegex = new("^narrow") }) });
         await Assertions.Expect(row).ToHaveCountAsync(1);
-        await Assertions.Expect(row.GetByRole(AriaRole.Cell)).ToHaveCountAsync(17);
+        await Assertions.Expect(row.GetByRole(AriaRole.Cell)).ToHaveCountAsync(18);
         await Assertions.Expect(window.Pool("narrow").Locator("summary")).ToContainTextAsync("strained Waiting: 123,456 callers wait, and none was served");
         await Assertions.Expect(page.GetByRole(AriaRole.Main)).ToHaveCountAsync(1);
         await Assertions.Expect(page.GetByRole(AriaRole.Search)).ToHaveCountAsync(1);

@@ -9,7 +9,7 @@ internal static class FiguresOf
 {
     public static PoolFigures Pool(TcpPoolSnapshot pool, Counters recent, double? interval, int total, int? maxTotal)
     {
-        List<string> trouble = Trouble.Of(pool, recent);
+        List<string> trouble = Trouble.Of(pool, interval is null ? null : recent);
         Verdict verdict = Verdict.Of(pool, recent, interval, total, maxTotal);
         return new PoolFigures
         {
@@ -34,6 +34,8 @@ internal static class FiguresOf
             PendingRequests = pool.Waiting,
             PendingRequestsMax = pool.MaxWaiters,
             Rents = pool.Rents,
+            RentsWaited = pool.RentsWaited,
+            RentsRefused = pool.RentsRefused,
             Timeouts = pool.RentTimeouts,
             Retries = pool.Retries,
             WaitTime = Timing(pool.WaitTime),
@@ -45,7 +47,7 @@ internal static class FiguresOf
             Port = new(
                 pool.PortsUsed,
                 pool.PortBudget,
-                pool.PortBudget == 0 ? null : Math.Round((double)pool.PortsUsed / pool.PortBudget, 6),
+                pool.PortBudget == 0 ? null : Math.Round(pool.PortPressure, 6),
                 pool.TimeWaitOwed,
                 pool.TimeWaitLimit),
             Breaker = Code(pool.BreakerState),
@@ -55,8 +57,10 @@ internal static class FiguresOf
                     new AddressFigures(Spell(address.EndPoint), address.Connections, Code(address.BreakerState), address.ConsecutiveFailures)),
             ],
             LearnedIdleLimit = pool.LearnedIdleLimit?.TotalSeconds,
+
+            // Without its message: that of a handshake's exception is the user's, and may hold a password.
             LastConnectError = pool.LastConnectError is { } error
-                ? new(ErrorTypes.Of(error), error.Message, Math.Round(pool.LastConnectErrorAge?.TotalSeconds ?? 0, 3))
+                ? new(ErrorTypes.Of(error), Math.Round(pool.LastConnectErrorAge?.TotalSeconds ?? 0, 3))
                 : null,
         };
     }
@@ -79,6 +83,8 @@ internal static class FiguresOf
         PendingRequests = pools.Sum(static pool => pool.Waiting),
         PendingRequestsMax = Sum(pools, static pool => pool.MaxWaiters),
         Rents = pools.Sum(static pool => pool.Rents),
+        RentsWaited = pools.Sum(static pool => pool.RentsWaited),
+        RentsRefused = pools.Sum(static pool => pool.RentsRefused),
         Timeouts = pools.Sum(static pool => pool.RentTimeouts),
         Retries = pools.Sum(static pool => pool.Retries),
         WaitTime = Timing(Together(pools.Select(static pool => pool.WaitTime))),

@@ -31,6 +31,7 @@ internal static class PoolTable
             new("Average", "Wait, avg", Figure("rates.wait_time_average", 's') + Spark("rates.wait_time_average", 's')),
             new("Longest", "Wait, max", Figure("wait_time.longest", 's')),
             new("Timeouts", "Timeouts", Figure("timeouts")),
+            new("Refused", "Refused", Figure("rents_refused") + $" <span class=\"of\">{Figure("rates.rents_refused", 'r')}/s</span>"),
         ]),
         ("Dials",
         [
@@ -52,7 +53,8 @@ internal static class PoolTable
         <table class="small"><caption>Who closed first</caption><tbody data-list="closed.by_initiator" data-kind="counts">@closed.by_initiator@</tbody></table></div>
         <table class="small"><caption>Since the pool was made</caption><tbody>{Rows(
             ("Rents", Figure("rents")),
-            ("Waited", Figure("wait_time.count")),
+            ("Of them late", Figure("rents_waited")),
+            ("Waits ended", Figure("wait_time.count")),
             ("Wait, average", Figure("wait_time.average", 's')),
             ("Opened", Figure("created")),
             ("Dial, average", Figure("create_time.average", 's')),
@@ -65,9 +67,9 @@ internal static class PoolTable
             ("MinIdleConnections", Figure("connection.idle_min")),
             ("MaxConnecting", Figure("connection.connecting_max")),
             ("Learned idle limit", Figure("learned_idle_limit", 's')),
-            ("Port pressure", Figure("port.pressure", 'p')))}</tbody></table>
+            ("Fullest address, ports", Figure("port.pressure", 'p')))}</tbody></table>
         <table class="small"><caption>Addresses</caption><thead><tr><th scope="col">Address</th><th scope="col">Open</th><th scope="col">Breaker</th><th scope="col">Failures</th></tr></thead><tbody data-list="addresses" data-kind="addresses">@addresses@</tbody></table>
-        <p class="error" data-show="last_connect_error.type"@hidden@>Last dial error, {Figure("last_connect_error.age", 's')} ago: <strong>{Figure("last_connect_error.type", 't')}</strong> <code>{Figure("last_connect_error.message", 't')}</code></p>
+        <p class="error" data-show="last_connect_error.type"@hidden@>Last dial error, {Figure("last_connect_error.age", 's')} ago: <strong>{Figure("last_connect_error.type", 't')}</strong></p>
         """;
 
     /// <summary>A row without figures, for the script to copy.</summary>
@@ -117,7 +119,7 @@ internal static class PoolTable
             <div class="tile"><dt>Waiting now</dt><dd class="big">{Figure("pending_requests")}</dd><dd>average wait {Figure("rates.wait_time_average", 's')}</dd><dd>{Spark("rates.wait_time_average", 's')}</dd></div>
             <div class="tile"><dt>Dials per second</dt><dd class="big">{Figure("rates.created", 'r')}</dd><dd>{Figure("rates.create_time_average", 's')} each, {Figure("rates.create_failures", 'r')} failed</dd><dd>{Spark("rates.created", 'r')}</dd></div>
             <div class="tile"><dt>Connections</dt><dd class="big">{Figure("connection.count")}{Of("connection.max")}</dd><dd>{Figure("connection.used")} used, {Figure("connection.idle")} idle</dd><dd>{Bar("connections", "used", "connecting", "closing", "idle")}</dd></div>
-            <div class="tile"><dt>Timeouts per second</dt><dd class="big">{Figure("rates.timeouts", 'r')}</dd><dd>{Figure("timeouts")} so far</dd><dd>{Spark("rates.timeouts", 'r')}</dd></div>
+            <div class="tile"><dt>Timeouts per second</dt><dd class="big">{Figure("rates.timeouts", 'r')}</dd><dd>{Figure("timeouts")} so far, {Figure("rates.rents_refused", 'r')} refused per second</dd><dd>{Spark("rates.timeouts", 'r')}</dd></div>
             """,
             totals);
     }

@@ -10,7 +10,7 @@ internal sealed class StatsEndpoint(StatsCollector collector, string? applicatio
 {
     public Task PageAsync(HttpContext context)
     {
-        if (!StatsQuery.TryRead(context.Request.Query, out StatsQuery query, out string fault))
+        if (!StatsQuery.TryRead(context.Request.Query, StatsQuery.MaxRows, out StatsQuery query, out string fault))
         {
             return RefuseAsync(context, fault);
         }
@@ -24,7 +24,7 @@ internal sealed class StatsEndpoint(StatsCollector collector, string? applicatio
 
     public Task JsonAsync(HttpContext context)
     {
-        if (!StatsQuery.TryRead(context.Request.Query, out StatsQuery query, out string fault))
+        if (!StatsQuery.TryRead(context.Request.Query, StatsQuery.MaxLimit, out StatsQuery query, out string fault))
         {
             return RefuseAsync(context, fault);
         }

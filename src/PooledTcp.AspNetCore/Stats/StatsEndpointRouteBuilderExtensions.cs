@@ -23,7 +23,7 @@ public static class StatsEndpointRouteBuilderExtensions
     /// <param name="pattern">Where the page stands. The JSON is at <c>{pattern}/stats.json</c>.</param>
     /// <returns>Both endpoints, for conventions: <c>RequireAuthorization()</c>, <c>RequireHost("*:9090")</c> and so on.</returns>
     /// <remarks>
-    /// The page tells names, addresses and error messages of the pools to everybody who may read it: require authorization, or
+    /// The page tells names, addresses and types of errors of the pools to everybody who may read it: require authorization, or
     /// a host or port that only operators reach. It needs no other asset, brings its own Content-Security-Policy, and works
     /// without JavaScript. The figures are read at most once a second, however many look at them.
     /// </remarks>

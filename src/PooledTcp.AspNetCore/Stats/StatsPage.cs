@@ -56,7 +56,7 @@ internal static class StatsPage
         return Encoding.UTF8.GetBytes(page.ToString());
     }
 
-    /// <summary>Names, addresses and messages come from outside.</summary>
+    /// <summary>Names and addresses come from outside.</summary>
     public static string Encode(string text) => HtmlEncoder.Default.Encode(text);
 
     private static string Note(int listed, int pools) =>

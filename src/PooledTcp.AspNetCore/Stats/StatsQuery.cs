@@ -12,14 +12,17 @@ internal readonly record struct StatsQuery(int Limit, int Offset, string Pool)
     /// <summary>What a person can look over and a phone can lay out; ad hoc pools can be ten thousand.</summary>
     public const int DefaultLimit = 200;
 
-    /// <summary>Some 20 MB of JSON.</summary>
+    /// <summary>On the page: a row is some 7 kB of markup.</summary>
+    public const int MaxRows = 500;
+
+    /// <summary>In the JSON: some 20 MB.</summary>
     public const int MaxLimit = 10_000;
 
-    public static bool TryRead(IQueryCollection values, out StatsQuery query, out string fault)
+    public static bool TryRead(IQueryCollection values, int maxLimit, out StatsQuery query, out string fault)
     {
         query = default;
         fault = "";
-        if (!TryWhole(values, "limit", 1, MaxLimit, DefaultLimit, ref fault, out int limit)
+        if (!TryWhole(values, "limit", 1, maxLimit, DefaultLimit, ref fault, out int limit)
             || !TryWhole(values, "offset", 0, int.MaxValue, 0, ref fault, out int offset))
         {
             return false;

@@ -36,6 +36,10 @@ internal abstract record Figures
 
     public required long Rents { get; init; }
 
+    public required long RentsWaited { get; init; }
+
+    public required long RentsRefused { get; init; }
+
     public required long Timeouts { get; init; }
 
     public required long Retries { get; init; }
@@ -111,11 +115,12 @@ internal sealed record PortFigures(int Used, int Budget, double? Pressure, int T
 
 internal sealed record AddressFigures(string Endpoint, int Connections, string Breaker, int ConsecutiveFailures);
 
-internal sealed record ErrorFigures(string Type, string Message, double Age);
+internal sealed record ErrorFigures(string Type, double Age);
 
 /// <summary>Per second over the report's interval; averages are of what ended in it, null when nothing did.</summary>
 internal sealed record RateFigures(
     double Rents,
+    double RentsRefused,
     double Waits,
     double Created,
     double CreateFailures,

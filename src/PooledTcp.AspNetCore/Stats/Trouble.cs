@@ -17,8 +17,10 @@ internal static class Trouble
     private const int FewRents = 20;
 
     /// <param name="pool">As it is now.</param>
-    /// <param name="recent">What came in the last interval; all there was when nobody looked before.</param>
-    public static List<string> Of(TcpPoolSnapshot pool, Counters recent)
+    /// <param name="recent">
+    /// What came in the last interval; null when nobody looked before: all there ever was says nothing about now.
+    /// </param>
+    public static List<string> Of(TcpPoolSnapshot pool, Counters? recent)
     {
         List<string> found = [];
         void Add(bool holds, string code)
@@ -29,21 +31,23 @@ internal static class Trouble
             }
         }
 
-        double pressure = pool.PortBudget == 0 ? 0 : (double)pool.PortsUsed / pool.PortBudget;
+        double pressure = pool.PortBudget == 0 ? 0 : pool.PortPressure;
+        Counters came = recent ?? default;
         bool full = pool.Idle == 0 && pool.Used + pool.Connecting + pool.Closing >= pool.MaxConnections;
         Add(pool.State == TcpPoolState.Closed, "closed");
         Add(pool.BreakerState == BreakerState.Open, "breaker_open");
         Add(pool.Waiting > 0 && pool.Waiting >= pool.MaxWaiters, "queue_full");
-        Add(recent.CreateFailures > 0 && recent.Created == 0, "dials_failing");
+        Add(came.CreateFailures > 0 && came.Created == 0, "dials_failing");
         Add(pressure >= PortsExhausted, "ports_exhausted");
-        Add(recent.Timeouts > 0, "timeouts");
+        Add(came.Timeouts > 0, "timeouts");
+        Add(came.RentsRefused > 0, "refusals");
         Add(pool.Waiting > 0, "waiting");
         Add(full, "saturated");
-        Add(recent.CreateFailures > 0 && recent.Created > 0, "dial_failures");
+        Add(came.CreateFailures > 0 && came.Created > 0, "dial_failures");
         Add(pool.BreakerState == BreakerState.HalfOpen, "breaker_half_open");
         Add(pool.BreakerState == BreakerState.Closed && pool.Addresses.Any(static a => a.BreakerState != BreakerState.Closed), "address_down");
         Add(pressure is >= PortPressure and < PortsExhausted, "port_pressure");
-        Add(recent.Rents >= FewRents && recent.Created * 2 > recent.Rents, "little_reuse");
+        Add(came.Rents >= FewRents && came.Created * 2 > came.Rents, "little_reuse");
         Add(pool.State == TcpPoolState.Paused, "paused");
         Add(pool.State == TcpPoolState.Draining, "draining");
         return found;
@@ -51,7 +55,7 @@ internal static class Trouble
 
     public static string Severity(List<string> trouble) =>
         trouble.Count == 0 ? Ok
-        : trouble.Exists(static code => code is "closed" or "breaker_open" or "queue_full" or "dials_failing" or "ports_exhausted" or "timeouts") ? Failing
+        : trouble.Exists(static code => code is "closed" or "breaker_open" or "queue_full" or "dials_failing" or "ports_exhausted" or "timeouts" or "refusals") ? Failing
         : Strained;
 
     public static int Rank(string severity) => severity switch

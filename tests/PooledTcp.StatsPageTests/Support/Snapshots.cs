@@ -11,6 +11,7 @@ internal static class Snapshots
     public static TcpPoolSnapshot After(this TcpPoolSnapshot pool, long rents, long waits = 0, double waited = 0, long created = 0, double dialed = 0) => pool with
     {
         Rents = pool.Rents + rents,
+        RentsWaited = pool.RentsWaited + waits,
         WaitTime = new(pool.WaitTime.Count + waits, pool.WaitTime.Total + TimeSpan.FromSeconds(waited), TimeSpan.FromSeconds(waited)),
         Created = pool.Created + created,
         CreateTime = new(pool.CreateTime.Count + created, pool.CreateTime.Total + TimeSpan.FromSeconds(dialed), TimeSpan.FromSeconds(dialed)),
