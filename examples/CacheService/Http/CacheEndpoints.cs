@@ -60,7 +60,7 @@ internal static class CacheEndpoints
             {
                 aborted.ThrowIfCancellationRequested();
 
-                // The rest of the body is still to come, where the next request would be.
+                // The rest of the body may still come, where the next request would be.
                 response.Headers.Connection = "close";
                 return TypedResults.Problem(SlowUpload, statusCode: StatusCodes.Status408RequestTimeout);
             }

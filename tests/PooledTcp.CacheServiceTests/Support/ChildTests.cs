@@ -10,13 +10,14 @@ public sealed class ChildTests
     [Fact]
     public async Task A_child_ends_with_the_lifeline()
     {
-        using Child child = Child.StartProgram("sh", Sleeper);
-        string directory = await DirectoryAsync(child);
-        Assert.True(Directory.Exists(directory));
+        string directory;
+        using (Child child = Child.StartProgram("sh", Sleeper))
+        {
+            directory = await DirectoryAsync(child);
+            Assert.True(Directory.Exists(directory));
+        }
 
-        // Closes the lifeline, as the kernel does when this process dies.
-        child.Dispose();
-
+        // The lifeline was closed, as the kernel does it when this process dies.
         Assert.False(Directory.Exists(directory));
     }
 

@@ -35,7 +35,7 @@ public sealed class PrometheusTests
         ["pooled_tcp_port_used"] = [.. Pool, "network_local_address"],
         ["pooled_tcp_port_time_wait"] = [.. Pool, "network_local_address"],
         ["pooled_tcp_port_exhausted_total"] = Pool,
-        ["pooled_tcp_port_pressure_ratio"] = Pool,
+        ["pooled_tcp_port_pressure"] = Pool,
         ["pooled_tcp_socket_count"] = ["network_connection_state", "server_address", "server_port"],
     };
 
