@@ -1,6 +1,10 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using PooledTcp.CacheServiceTests.Support;
 using Xunit;
 
@@ -106,14 +110,72 @@ public sealed class EndpointTests
     [Fact]
     public async Task A_cache_that_does_not_answer_is_not_waited_for_for_ever()
     {
-        using var server = new ScriptedServer(ScriptedServer.Silence);
-        await using CacheServiceApp service = await CacheServiceApp.StartAsync(server.Port, "--Cache:RequestTimeout", "00:00:00.2");
+        using var server = new ScriptedServer(ScriptedServer.Silence) { Reply = ScriptedServer.Silence };
+        await using CacheServiceApp service = await CacheServiceApp.StartAsync(server.Port, "--Cache:RequestTimeout", "00:00:01");
         await service.Pool.WarmUpAsync(1, Patience.Token);
 
-        (await AssertProblemAsync(service.Http.GetAsync("/cache/k", Patience.Token), 504, "The cache did not answer in time.")).Dispose();
+        // Its reply may still come: nobody else gets that connection. Again, if the deadline came before the command was sent.
+        while (service.Pool.GetSnapshot().Closed == 0)
+        {
+            (await AssertProblemAsync(service.Http.GetAsync("/cache/k", Patience.Token), 504, "The cache did not answer in time.")).Dispose();
+            (await AssertProblemAsync(
+                service.Http.PutAsync("/cache/k", new ByteArrayContent([1]), Patience.Token), 504, "The cache did not answer in time.")).Dispose();
+        }
 
-        // Its reply may still come: nobody else gets that connection.
-        await Patience.UntilAsync(() => Task.FromResult(service.Pool.GetSnapshot().Closed == 1));
+        Assert.InRange(server.Commands, 1, int.MaxValue);
+    }
+
+    [Fact]
+    public async Task A_client_that_is_slow_to_upload_is_told_so_and_the_cache_is_not_blamed()
+    {
+        await using CacheServiceApp service = await CacheServiceApp.StartAsync("--Cache:UploadTimeout", "00:00:00.5", "--Cache:RequestTimeout", "00:00:00.3");
+        using var client = new TcpClient();
+        await client.ConnectAsync(service.Http.BaseAddress!.Host, service.Http.BaseAddress.Port, Patience.Token);
+        NetworkStream stream = client.GetStream();
+
+        await stream.WriteAsync("PUT /cache/k HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nsome"u8.ToArray(), Patience.Token);
+
+        // Throws if the connection ends before the answer does: Kestrel waits some seconds for the rest of the body, and resets it.
+        string answer = "";
+        byte[] buffer = new byte[4096];
+        while (!answer.Contains("The value did not arrive in time.", StringComparison.Ordinal))
+        {
+            int received = await stream.ReadAsync(buffer, Patience.Token);
+            answer += received > 0 ? Encoding.Latin1.GetString(buffer, 0, received) : throw new EndOfStreamException(answer);
+        }
+
+        Assert.StartsWith("HTTP/1.1 408 ", answer, StringComparison.Ordinal);
+        Assert.Contains("\r\nConnection: close\r\n", answer, StringComparison.Ordinal);
+        Assert.Equal(0, service.Pool.GetSnapshot().Rents);
+    }
+
+    [Fact]
+    public async Task A_cache_that_cannot_be_reached_is_not_said_to_be_busy()
+    {
+        // Nobody accepts: the kernel takes two connections for a backlog of one, and drops what asks for a third.
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, FreePort.Next()));
+        listener.Listen(1);
+        using var first = new TcpClient();
+        using var second = new TcpClient();
+        await first.ConnectAsync((IPEndPoint)listener.LocalEndPoint!, Patience.Token);
+        await second.ConnectAsync((IPEndPoint)listener.LocalEndPoint!, Patience.Token);
+        await using CacheServiceApp service = await CacheServiceApp.StartAsync(
+            ((IPEndPoint)listener.LocalEndPoint!).Port, "--PooledTcp:Defaults:ConnectTimeout", "00:00:00.5", "--PooledTcp:Defaults:RentTimeout", "00:00:20");
+
+        (await AssertProblemAsync(service.Http.GetAsync("/cache/k", Patience.Token), 503, "The cache cannot be reached.")).Dispose();
+    }
+
+    [Fact]
+    public async Task As_shipped_a_dial_can_fail_before_the_rent_does_and_the_rent_before_the_request()
+    {
+        JsonNode settings = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(AppContext.BaseDirectory, "appsettings.json"), Patience.Token))!;
+        TimeSpan connect = Time(settings["PooledTcp"]!["Defaults"]!["ConnectTimeout"]!);
+        TimeSpan rent = Time(settings["PooledTcp"]!["Defaults"]!["RentTimeout"]!);
+
+        Assert.InRange(rent, connect + TimeSpan.FromSeconds(1), Time(settings["Cache"]!["RequestTimeout"]!) - TimeSpan.FromSeconds(1));
+
+        static TimeSpan Time(JsonNode setting) => TimeSpan.Parse(setting.GetValue<string>(), CultureInfo.InvariantCulture);
     }
 
     [Theory]

@@ -103,6 +103,25 @@ public sealed class GatewayTests
         await Assert.ThrowsAsync<RespProtocolException>(async () => await gateway.SetAsync("k", default, Patience.Token));
         await Assert.ThrowsAsync<RespProtocolException>(async () => await gateway.IncrementAsync("k", Patience.Token));
         await Assert.ThrowsAsync<RespProtocolException>(async () => await gateway.PingAsync(Patience.Token));
+
+        Assert.Equal(4, server.Connections);
+        Assert.Equal(4, server.Commands);
+        await Patience.UntilAsync(() => Task.FromResult(service.Pool.GetSnapshot().Closed == 4));
+        Assert.Equal(0, service.Pool.GetSnapshot().Idle);
+    }
+
+    [Fact]
+    public async Task After_a_reply_of_another_kind_the_next_caller_gets_its_own()
+    {
+        using var server = new ScriptedServer("+PONG\r\n", $":1\r\n{ScriptedServer.Then}$5\r\nstale\r\n", "$4\r\nmine\r\n");
+        await using CacheServiceApp service = await CacheServiceApp.StartAsync(server.Port);
+        await service.Gateway.PingAsync(Patience.Token);
+
+        await Assert.ThrowsAsync<RespProtocolException>(async () => await service.Gateway.GetAsync("k", Patience.Token));
+        using CacheValue? value = await service.Gateway.GetAsync("k", Patience.Token);
+
+        Assert.Equal("mine"u8.ToArray(), value!.Bytes.ToArray());
+        Assert.Equal(2, server.Connections);
     }
 
     [Fact]

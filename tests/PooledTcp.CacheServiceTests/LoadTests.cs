@@ -13,12 +13,18 @@ public sealed class LoadTests
     {
         await using CacheServiceApp service = await CacheServiceApp.StartAsync();
 
-        using Child load = Child.Start("load", service.Http.BaseAddress!.ToString(), "--callers", "2", "--seconds", "5");
+        // Longer, if the machine is too busy for its first answer.
+        string output = "";
+        for (int seconds = 5; seconds <= 80 && !output.Contains("  200 OK ", StringComparison.Ordinal); seconds *= 2)
+        {
+            using Child load = Child.Start("load", service.Http.BaseAddress!.ToString(), "--callers", "2", "--seconds", $"{seconds}");
+            Assert.Equal(0, await load.WaitForExitAsync());
+            output = load.Output;
+        }
 
-        Assert.Equal(0, await load.WaitForExitAsync());
-        Assert.Matches(@"^2 callers, \d+\.\d s: \d+ requests, \d+ a second\n", load.Output);
-        Assert.Contains("  200 OK ", load.Output, StringComparison.Ordinal);
-        Assert.Matches(@"slowest:\n +\d+\.\d ms  (GET|PUT|POST) /\S+ +trace [0-9a-f]{32}\n", load.Output);
+        Assert.Matches(@"^2 callers, \d+\.\d s: \d+ requests, \d+ a second\n", output);
+        Assert.Contains("  200 OK ", output, StringComparison.Ordinal);
+        Assert.Matches(@"slowest:\n +\d+\.\d ms  (GET|PUT|POST) /\S+ +trace [0-9a-f]{32}\n", output);
         Assert.InRange(service.Pool.GetSnapshot().Rents, 1, int.MaxValue);
     }
 

@@ -21,55 +21,49 @@ internal sealed class CacheGateway([FromKeyedServices(CacheGateway.Endpoint)] Tc
     private static readonly ExchangeOptions MayRunTwice = new() { Idempotent = true };
     private static readonly ExchangeOptions RunsOnce = new() { Idempotent = false };
 
+    // What a command may be answered by, besides an error.
+    private static readonly RespKind[] Value = [RespKind.Bulk, RespKind.Null];
+    private static readonly RespKind[] Status = [RespKind.Simple];
+    private static readonly RespKind[] Number = [RespKind.Integer];
+
     /// <summary>The value, to be disposed; null when there is none.</summary>
     public async ValueTask<CacheValue?> GetAsync(string key, CancellationToken cancellationToken)
     {
-        RespReply reply = await ExecuteAsync(RespCommand.Create("GET"u8, key), MayRunTwice, cancellationToken);
-        switch (reply.Kind)
+        RespReply reply = await ExecuteAsync(RespCommand.Create("GET"u8, key), Value, MayRunTwice, cancellationToken);
+        if (reply.Kind == RespKind.Bulk)
         {
-            case RespKind.Bulk:
-                return new CacheValue(reply);
-            case RespKind.Null:
-                reply.Dispose();
-                return null;
-            default:
-                throw Unexpected("GET", reply);
+            return new CacheValue(reply);
         }
+
+        reply.Dispose();
+        return null;
     }
 
-    public async ValueTask SetAsync(string key, ReadOnlySequence<byte> value, CancellationToken cancellationToken)
-    {
-        using RespReply reply = await ExecuteAsync(RespCommand.Create("SET"u8, key, value), MayRunTwice, cancellationToken);
-        if (reply.Kind != RespKind.Simple)
-        {
-            throw Unexpected("SET", reply);
-        }
-    }
+    public async ValueTask SetAsync(string key, ReadOnlySequence<byte> value, CancellationToken cancellationToken) =>
+        (await ExecuteAsync(RespCommand.Create("SET"u8, key, value), Status, MayRunTwice, cancellationToken)).Dispose();
 
     /// <summary>The counter's new value.</summary>
     /// <exception cref="RespErrorException">The key holds something else (<see cref="RespErrorException.IsNotANumber"/>).</exception>
     public async ValueTask<long> IncrementAsync(string key, CancellationToken cancellationToken)
     {
-        using RespReply reply = await ExecuteAsync(RespCommand.Create("INCR"u8, key), RunsOnce, cancellationToken);
-        return reply.Kind == RespKind.Integer ? reply.Number : throw Unexpected("INCR", reply);
+        using RespReply reply = await ExecuteAsync(RespCommand.Create("INCR"u8, key), Number, RunsOnce, cancellationToken);
+        return reply.Number;
     }
 
-    public async ValueTask PingAsync(CancellationToken cancellationToken)
-    {
-        using RespReply reply = await ExecuteAsync(RespCommand.Create("PING"u8), MayRunTwice, cancellationToken);
-        if (reply.Kind != RespKind.Simple)
-        {
-            throw Unexpected("PING", reply);
-        }
-    }
+    public async ValueTask PingAsync(CancellationToken cancellationToken) =>
+        (await ExecuteAsync(RespCommand.Create("PING"u8), Status, MayRunTwice, cancellationToken)).Dispose();
 
-    private async ValueTask<RespReply> ExecuteAsync(RespCommand command, ExchangeOptions options, CancellationToken cancellationToken)
+    private async ValueTask<RespReply> ExecuteAsync(
+        RespCommand command, RespKind[] expected, ExchangeOptions options, CancellationToken cancellationToken)
     {
         RespReply reply;
         using (command)
         {
             reply = await pool.ExecuteAsync(
-                static (lease, bytes, token) => RespExchange.RunAsync(lease, bytes, token), command.Bytes, options, cancellationToken);
+                static (lease, asked, token) => RespExchange.RunAsync(lease, asked.Bytes, asked.Expected, token),
+                (command.Bytes, Expected: expected),
+                options,
+                cancellationToken);
         }
 
         if (reply.Kind != RespKind.Error)
@@ -83,7 +77,4 @@ internal sealed class CacheGateway([FromKeyedServices(CacheGateway.Endpoint)] Tc
             throw new RespErrorException(reply.Text);
         }
     }
-
-    private static RespProtocolException Unexpected(string verb, RespReply reply) =>
-        new($"{verb} was answered by a reply of kind {reply.Kind}.");
 }

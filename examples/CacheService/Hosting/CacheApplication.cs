@@ -39,7 +39,7 @@ internal static class CacheApplication
                     .TryWriteAsync(new ProblemDetailsContext
                     {
                         HttpContext = context,
-                        ProblemDetails = { Status = StatusCodes.Status504GatewayTimeout, Detail = "The cache did not answer in time." },
+                        ProblemDetails = { Status = StatusCodes.Status504GatewayTimeout, Detail = CacheEndpoints.SlowCache },
                     }),
             });
 

@@ -10,9 +10,13 @@ internal sealed class CacheOptions
     public int MaxValueBytes { get; set; } = 1 << 20;
 
     /// <summary>
-    /// For a whole request. Above <c>RentTimeout</c>, so that a caller who waited in vain is told so; below what clients wait.
-    /// Default 3 s.
+    /// For a whole request, but for its body. Above <c>RentTimeout</c>, so that a caller who waited in vain is told so; below what
+    /// clients wait. Default 3 s.
     /// </summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "00:10:00")]
     public TimeSpan RequestTimeout { get; set; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>For the body of a PUT, which depends on the client and not on the cache. Default 10 s.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "00:10:00")]
+    public TimeSpan UploadTimeout { get; set; } = TimeSpan.FromSeconds(10);
 }

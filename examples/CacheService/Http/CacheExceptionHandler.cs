@@ -42,9 +42,11 @@ internal sealed partial class CacheExceptionHandler(IProblemDetailsService probl
         return true;
     }
 
-    /// <summary>503: come again; 502: the cache answered, and badly. Null: not of the cache.</summary>
+    /// <summary>503: come again; 502: the cache answered, and badly; 4xx: the client. Null: not of the cache.</summary>
     private static (int Status, string Detail, string? RetryAfter)? Answer(Exception exception) => exception switch
     {
+        // With a cause nothing was open: the dials failed, nobody held the connections.
+        RentTimeoutException { InnerException: not null } => (503, "The cache cannot be reached.", "5"),
         RentTimeoutException => (503, "Every connection to the cache is busy, and none became free in time.", "1"),
         PoolQueueFullException => (503, "Too many requests wait for the cache already.", "1"),
         LocalPortsExhaustedException => (503, "No connection to the cache can be opened just now.", "5"),
@@ -53,6 +55,7 @@ internal sealed partial class CacheExceptionHandler(IProblemDetailsService probl
         ConnectionFaultedException or EndOfStreamException => (502, "The connection to the cache broke.", null),
         RespProtocolException or RespErrorException => (502, "The cache did not answer as it should.", null),
         BadHttpRequestException { StatusCode: 413 } => (413, "The value is larger than this service takes.", null),
+        BadHttpRequestException { StatusCode: 408 } => (408, CacheEndpoints.SlowUpload, null),
         BadHttpRequestException bad => (bad.StatusCode, "The request is not whole, or not HTTP as it should be.", null),
         _ => null,
     };

@@ -14,9 +14,14 @@ internal static class RespExchange
 
     /// <summary>
     /// For <see cref="TcpPool"/>'s ExecuteAsync: returns after the last byte of the reply. What it throws makes the pool close the
-    /// connection, so it throws only when the two sides are no longer in step; an error reply is a reply like any other.
+    /// connection, so it throws when the two sides are no longer in step, and only then; an error reply is a reply like any other.
     /// </summary>
-    public static async ValueTask<RespReply> RunAsync(TcpLease lease, ReadOnlyMemory<byte> command, CancellationToken cancellationToken)
+    /// <param name="expected">
+    /// Kinds of reply that this command has, besides an error. Any other is somebody else's reply, and the next one would be, too:
+    /// so this is checked here, while the connection can still be closed.
+    /// </param>
+    public static async ValueTask<RespReply> RunAsync(
+        TcpLease lease, ReadOnlyMemory<byte> command, ReadOnlyMemory<RespKind> expected, CancellationToken cancellationToken)
     {
         await lease.SendAsync(command, cancellationToken);
         byte[] buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
@@ -33,9 +38,14 @@ internal static class RespExchange
                     continue;
                 }
 
-                return frame.End == filled
+                if (frame.End != filled)
+                {
+                    throw new RespProtocolException($"{filled - frame.End} bytes follow the reply; nobody asked for them.");
+                }
+
+                return frame.Kind == RespKind.Error || expected.Span.Contains(frame.Kind)
                     ? new RespReply(buffer, frame)
-                    : throw new RespProtocolException($"{filled - frame.End} bytes follow the reply; nobody asked for them.");
+                    : throw new RespProtocolException($"A reply of kind {frame.Kind} came where {string.Join(" or ", expected.ToArray())} was due.");
             }
         }
         catch

@@ -3,16 +3,37 @@ using System.Text;
 
 namespace PooledTcp.CacheServiceTests.Support;
 
-/// <summary>A program that a test runs; ended with it.</summary>
+/// <summary>
+/// A program that a test runs; ended with it. Between them is a shell, whose standard input is the child's lifeline: a line on it
+/// asks the child to end, and its end ends it, which the kernel brings about however this process dies, kill -9 included.
+/// </summary>
 internal sealed class Child : IDisposable
 {
+    // The watcher must not hold the pipes that the child writes to: they end with the child.
+    private const string Shell = """
+        exec 3<&0
+        "$@" </dev/null 3<&- &
+        child=$!
+        { while read -r _ <&3; do kill -TERM "$child"; done; kill -KILL "$child"; } >/dev/null 2>&1 &
+        watcher=$!
+        wait "$child"
+        code=$?
+        kill "$watcher"
+        exit "$code"
+        """;
+
     private readonly Process _process;
     private readonly StringBuilder _output = new();
     private readonly StringBuilder _error = new();
 
     private Child(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string> environment)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("/bin/sh", ["-c", Shell, "child", program, .. arguments])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         foreach ((string name, string value) in environment)
         {
             start.Environment[name] = value;
@@ -48,22 +69,18 @@ internal sealed class Child : IDisposable
         return _process.ExitCode;
     }
 
-    /// <summary>Asks it to end, as Ctrl-C does, and waits for that.</summary>
+    /// <summary>Asks it to end, as a service manager does, and waits for that.</summary>
     public async Task<int> StopAsync()
     {
-        using Process kill = Process.Start("kill", ["-TERM", $"{_process.Id}"]);
-        await kill.WaitForExitAsync(Patience.Token);
+        await _process.StandardInput.WriteLineAsync("end");
+        await _process.StandardInput.FlushAsync(Patience.Token);
         return await WaitForExitAsync();
     }
 
     public void Dispose()
     {
-        if (!_process.HasExited)
-        {
-            _process.Kill();
-            _process.WaitForExit();
-        }
-
+        _process.StandardInput.Close();
+        _process.WaitForExit();
         _process.Dispose();
     }
 

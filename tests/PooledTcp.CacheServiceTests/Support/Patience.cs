@@ -6,7 +6,7 @@ namespace PooledTcp.CacheServiceTests.Support;
 /// <summary>How long a test may take in all. Far more than any needs: it is there so that a defect fails, and hangs nobody.</summary>
 internal static class Patience
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(6);
     private static readonly ConcurrentDictionary<string, CancellationTokenSource> Limits = new(StringComparer.Ordinal);
 
     /// <summary>For every wait.</summary>

@@ -14,8 +14,10 @@ internal sealed class ScriptedServer : IDisposable
     /// <summary>In a script: say nothing, for ever.</summary>
     public const string Silence = "silence";
 
+    /// <summary>Within an entry of a script: what follows answers the next command on the same connection.</summary>
+    public const string Then = "|then|";
+
     private readonly TcpListener _listener;
-    private readonly string _reply;
     private readonly ConcurrentQueue<string> _script;
     private readonly CancellationTokenSource _end = new();
     private int _connections;
@@ -30,7 +32,7 @@ internal sealed class ScriptedServer : IDisposable
     private ScriptedServer(int port, string reply, string[] script)
     {
         _listener = new TcpListener(IPAddress.Loopback, port);
-        _reply = reply;
+        Reply = reply;
         _script = new ConcurrentQueue<string>(script);
         _listener.Start();
         _ = AcceptAsync();
@@ -40,6 +42,9 @@ internal sealed class ScriptedServer : IDisposable
     public static ScriptedServer Silent(int port) => new(port, Silence, []);
 
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+
+    /// <summary>When the script has run out.</summary>
+    public string Reply { get; set; }
 
     public int Connections => _connections;
 
@@ -66,12 +71,19 @@ internal sealed class ScriptedServer : IDisposable
         using (client)
         {
             byte[] buffer = new byte[65536];
+            var owed = new Queue<string>();
 
             // The commands here are small and come in one segment.
             while (await client.ReceiveAsync(buffer, _end.Token) > 0)
             {
                 Interlocked.Increment(ref _commands);
-                string reply = _script.TryDequeue(out string? next) ? next : _reply;
+                if (!owed.TryDequeue(out string? reply))
+                {
+                    string[] replies = (_script.TryDequeue(out string? next) ? next : Reply).Split(Then);
+                    reply = replies[0];
+                    Array.ForEach(replies[1..], owed.Enqueue);
+                }
+
                 if (reply == Close)
                 {
                     return;

@@ -3,6 +3,7 @@ using CacheService.Telemetry;
 using Microsoft.Extensions.Time.Testing;
 using OpenTelemetry;
 using OpenTelemetry.Trace;
+using PooledTcp.CacheServiceTests.Support;
 using Xunit;
 
 namespace PooledTcp.CacheServiceTests.Telemetry;
@@ -16,10 +17,14 @@ public sealed class SlowTracesTests : IDisposable
     private readonly ActivitySource _source = new($"test {Guid.NewGuid():N}");
     private readonly FakeTimeProvider _time = new();
     private readonly Exporter _exporter = new();
+    private readonly SlowTraces _slow;
     private readonly TracerProvider _provider;
 
-    public SlowTracesTests() => _provider = Sdk.CreateTracerProviderBuilder()
-        .AddSource(_source.Name).AddProcessor(new SlowTraces(_exporter, SlowerThan, _time)).Build();
+    public SlowTracesTests()
+    {
+        _slow = new SlowTraces(_exporter, SlowerThan, _time);
+        _provider = Sdk.CreateTracerProviderBuilder().AddSource(_source.Name).AddSource("PooledTcp").AddProcessor(_slow).Build();
+    }
 
     public void Dispose()
     {
@@ -65,6 +70,78 @@ public sealed class SlowTracesTests : IDisposable
         Assert.Equal(["PooledTcp.ConnectionSetup", "PooledTcp.ConnectionClose"], _exporter.Names);
     }
 
+    [Fact]
+    public async Task A_wait_in_the_pool_is_shown_within_its_request_and_nowhere_else()
+    {
+        using var server = new ScriptedServer();
+        await using CacheServiceApp service = await CacheServiceApp.StartAsync(server.Port, "--PooledTcp:Endpoints:cache:MaxConnections", "1");
+        await service.Pool.WarmUpAsync(1, Patience.Token);
+        await WaitInRequestAsync("slow", milliseconds: 100);
+        _time.Advance(TimeSpan.FromHours(1));
+        await WaitInRequestAsync("fast", milliseconds: 99);
+        await WaitInRequestAsync("slow again", milliseconds: 100);
+        await WaitInRequestAsync("slow, but too soon", milliseconds: 100);
+
+        Assert.Equal(["PooledTcp.WaitForConnection", "slow", "PooledTcp.WaitForConnection", "slow again"], _exporter.Names);
+        Assert.Equal(2, _exporter.Traces.Distinct().Count());
+        Assert.Equal(_exporter.Traces[0], _exporter.Traces[1]);
+        Assert.Equal(0, _slow.Kept);
+
+        async Task WaitInRequestAsync(string name, int milliseconds)
+        {
+            Task<TcpLease> waiting;
+            using Activity request = _source.StartActivity(name, ActivityKind.Server, Remote(), startTime: Start)!;
+            await using (TcpLease lease = await service.Pool.RentAsync(Patience.Token))
+            {
+                waiting = service.Pool.RentAsync(Patience.Token).AsTask();
+                await Patience.UntilAsync(() => Task.FromResult(service.Pool.GetSnapshot().Waiting == 1));
+
+                // As long as what makes a request slow: if it were taken for a root, it would be shown.
+                await Task.Delay(SlowerThan, Patience.Token);
+                lease.Complete();
+            }
+
+            await using TcpLease served = await waiting;
+            served.Complete();
+            request.SetEndTime(Start.AddMilliseconds(milliseconds));
+        }
+    }
+
+    [Fact]
+    public void Requests_of_one_trace_side_by_side_keep_their_own_spans()
+    {
+        ActivityContext client = Remote();
+        using Activity slow = _source.StartActivity("slow", ActivityKind.Server, client, startTime: Start)!;
+        Activity.Current = null;
+        using Activity fast = _source.StartActivity("fast", ActivityKind.Server, client, startTime: Start)!;
+        _source.StartActivity("of fast", ActivityKind.Internal, fast.Context)!.Dispose();
+        _source.StartActivity("of slow", ActivityKind.Internal, slow.Context)!.Dispose();
+
+        fast.SetEndTime(Start.AddMilliseconds(1));
+        fast.Stop();
+        Assert.Equal(1, _slow.Kept);
+        slow.SetEndTime(Start.AddMilliseconds(100));
+        slow.Stop();
+
+        Assert.Equal(["of slow", "slow"], _exporter.Names);
+        Assert.Equal(0, _slow.Kept);
+    }
+
+    [Fact]
+    public void What_outlives_its_request_is_kept_for_a_while_only()
+    {
+        for (int i = 0; i < 20_000; i++)
+        {
+            _source.StartActivity("late", ActivityKind.Internal, new ActivityContext(ActivityTraceId.CreateRandom(), ActivitySpanId.CreateRandom(), ActivityTraceFlags.Recorded))!.Dispose();
+        }
+
+        Assert.Equal(10_000, _slow.Kept);
+        Assert.Empty(_exporter.Names);
+    }
+
+    private static ActivityContext Remote() =>
+        new(ActivityTraceId.CreateRandom(), ActivitySpanId.CreateRandom(), ActivityTraceFlags.Recorded, isRemote: true);
+
     private void Request(string name, int milliseconds, params string[] children)
     {
         using Activity request = _source.StartActivity(name, ActivityKind.Server, default(ActivityContext), startTime: Start)!;
@@ -86,11 +163,14 @@ public sealed class SlowTracesTests : IDisposable
     {
         public List<string> Names { get; } = [];
 
+        public List<ActivityTraceId> Traces { get; } = [];
+
         public override ExportResult Export(in Batch<Activity> batch)
         {
             foreach (Activity activity in batch)
             {
                 Names.Add(activity.OperationName);
+                Traces.Add(activity.TraceId);
             }
 
             return ExportResult.Success;
