@@ -8,7 +8,7 @@ namespace PooledTcp.Tests.Hosting;
 /// <summary>While the host stops, and until all its services have: rents are served, and nothing is dialed in advance.</summary>
 public sealed class StoppingTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact]
     public async Task Rents_are_served_by_idle_connections_and_by_dials()
     {
         await using PooledTcpClient client = Client(minIdle: 0, out FakeConnector connector);
@@ -23,7 +23,7 @@ public sealed class StoppingTests
         Assert.Equal((2, 2), (connector.Dials, pool.GetSnapshot().Idle));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact]
     public async Task MinIdleConnections_are_not_made_up_for()
     {
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 10, minIdle: 3));
