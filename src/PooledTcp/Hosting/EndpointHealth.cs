@@ -14,6 +14,12 @@ internal readonly record struct EndpointHealth(HealthStatus Status, string? Reas
     /// <summary>What the ports' own watch takes for exhausted.</summary>
     public const double FullPorts = Ports.PortWatch.ExhaustedShare;
 
+    /// <summary>
+    /// For so long after a dial failed, an endpoint without connections stays unhealthy though the next rent may dial again: six
+    /// pauses of the default MaxBackoff. A longer pause is unhealthy to its end by itself.
+    /// </summary>
+    public static readonly TimeSpan FailureCountsFor = TimeSpan.FromSeconds(30);
+
     public static EndpointHealth Of(TcpPoolSnapshot now, bool timedOutLately)
     {
         if (now.State is TcpPoolState.Draining or TcpPoolState.Closed)
@@ -25,6 +31,14 @@ internal readonly record struct EndpointHealth(HealthStatus Status, string? Reas
         if (now.BreakerState == BreakerState.Open && now.Idle + now.Used == 0)
         {
             return new EndpointHealth(HealthStatus.Unhealthy, "it cannot be reached and no connection is left, so rents fail at once");
+        }
+
+        if (now.BreakerState == BreakerState.HalfOpen && now.Idle + now.Used == 0 && (now.Connecting > 0 || now.LastConnectErrorAge < FailureCountsFor))
+        {
+            // Between two attempts at a server that is away nothing has become better: who says so brings the traffic back to
+            // fail again, at each pause. Not for ever, though: with no traffic there is no rent, and with no rent no dial that
+            // finds out.
+            return new EndpointHealth(HealthStatus.Unhealthy, "it could not be reached, no connection is left, and no dial has succeeded since");
         }
 
         List<string> reasons = [];
@@ -39,7 +53,6 @@ internal readonly record struct EndpointHealth(HealthStatus Status, string? Reas
         }
         else if (now.BreakerState == BreakerState.HalfOpen)
         {
-            // Never unhealthy: with no traffic there is no rent, with no rent no dial, and it would stay so for ever.
             reasons.Add("it could not be reached; the next rent tries again");
         }
         else if (failing > 0)
@@ -59,9 +72,10 @@ internal readonly record struct EndpointHealth(HealthStatus Status, string? Reas
             reasons.Add(Text($"rents time out ({now.Used} of {now.MaxConnections} connections in use, {now.Waiting} callers wait)"));
         }
 
-        if (now.PortBudget > 0 && now.PortsUsed >= FullPorts * now.PortBudget)
+        if (now.PortPressure >= FullPorts)
         {
-            reasons.Add(Text($"{now.PortsUsed} of its {now.PortBudget} local ports are taken"));
+            // Each address has its own ports: the sums over all would hide a full one behind empty ones.
+            reasons.Add(Text($"{100 * now.PortPressure:0} % of the local ports towards its fullest address are taken"));
         }
 
         return reasons.Count == 0 ? new EndpointHealth(HealthStatus.Healthy, null) : new EndpointHealth(HealthStatus.Degraded, string.Join("; ", reasons));

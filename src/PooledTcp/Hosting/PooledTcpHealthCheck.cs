@@ -32,7 +32,7 @@ internal sealed class PooledTcpHealthCheck(PooledTcpClient client, TimeProvider 
         }
 
         TcpPoolSnapshot[] snapshots =
-            [.. client.Pools.Select(static pool => pool.GetSnapshot()).Where(IsAsked).OrderBy(static now => now.Name, StringComparer.OrdinalIgnoreCase)];
+            [.. client.Pools.Where(IsAsked).Select(static pool => pool.GetSnapshot()).OrderBy(static now => now.Name, StringComparer.OrdinalIgnoreCase)];
         foreach (TcpPoolSnapshot now in snapshots)
         {
             EndpointHealth health = EndpointHealth.Of(now, HasTimedOutLately(now));
@@ -58,8 +58,8 @@ internal sealed class PooledTcpHealthCheck(PooledTcpClient client, TimeProvider 
             status == HealthStatus.Unhealthy ? context.Registration.FailureStatus : status, description, exception: null, data));
     }
 
-    private bool IsAsked(TcpPoolSnapshot now) =>
-        !now.IsAdHoc && (endpoints.Count == 0 || endpoints.Contains(now.Name, StringComparer.OrdinalIgnoreCase));
+    private bool IsAsked(TcpPool pool) =>
+        !pool.Core.IsAdHoc && (endpoints.Count == 0 || endpoints.Contains(pool.Name, StringComparer.OrdinalIgnoreCase));
 
     /// <summary>The first look only learns the count: who knows how old its timeouts are.</summary>
     private bool HasTimedOutLately(TcpPoolSnapshot now)
@@ -100,6 +100,7 @@ internal sealed class PooledTcpHealthCheck(PooledTcpClient client, TimeProvider 
             ["rent_timeouts"] = now.RentTimeouts,
             ["ports_used"] = now.PortsUsed,
             ["port_budget"] = now.PortBudget,
+            ["port_pressure"] = Math.Round(now.PortPressure, 3),
         };
         if (now.LastConnectError is { } error)
         {

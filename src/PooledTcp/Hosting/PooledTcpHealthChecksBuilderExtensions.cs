@@ -26,10 +26,10 @@ public static class PooledTcpHealthChecksBuilderExtensions
     /// <returns>The same builder.</returns>
     /// <remarks>
     /// <para>
-    /// Unhealthy: no rent can be served (the breaker of every address is open and no connection is left), or the client
-    /// shuts down, from the moment its host begins to stop. Degraded: it is served, but late or not for all (some addresses
+    /// Unhealthy: no rent can be served (the breaker of every address is open and no connection is left; after its pause, until a
+    /// dial succeeds or 30 s have passed without one), or the client shuts down, from the moment its host begins to stop. Degraded: it is served, but late or not for all (some addresses
     /// cannot be reached, or all of them while connections are left; 80 % of <c>MaxWaiters</c> wait; a rent timed out within
-    /// the last 30 s, as seen from one check to the next; 90 % of the local ports are taken; the pool is paused). Everything
+    /// the last 30 s, as seen from one check to the next; 90 % of the local ports towards one address are taken; the pool is paused). Everything
     /// else is healthy, an endpoint that was never dialed included.
     /// </para>
     /// <para>

@@ -3,7 +3,7 @@ using PooledTcp.Ports;
 
 namespace PooledTcp.Telemetry;
 
-/// <summary>The library's log events, with stable ids and names. No payload and no secret is ever logged.</summary>
+/// <summary>The library's log events, with stable ids and names. What it writes holds no payload and no secret; a hook's exception speaks for itself.</summary>
 internal static partial class PoolLog
 {
     [LoggerMessage(1, LogLevel.Debug, "Pool {Pool}: connection {ConnectionId} opened.", EventName = "pooled_tcp.connection.opened")]

@@ -88,11 +88,27 @@ public sealed class PooledTcpHealthCheckTests : IAsyncDisposable
             ((string)data["status"], (string)data["state"], (string)data["breaker"], (int)data["addresses_failing"], (string)data["last_error"], (double)data["last_error_age_seconds"]));
         Assert.Equal("Healthy", Data(entry, "other")["status"]);
 
-        // The pause is over: who says unhealthy now keeps away the traffic that alone would find out.
-        _time.Advance(TimeSpan.FromMinutes(1));
+        // The pause is over, and nothing has become better by that.
+        _time.Advance(TimeSpan.FromSeconds(15));
+        entry = await CheckAsync();
+        Assert.Equal((HealthStatus.Unhealthy, (object)"HalfOpen"), (entry.Status, Data(entry, "cache")["breaker"]));
+        Assert.Equal(
+            "cache: it could not be reached, no connection is left, and no dial has succeeded since (last dial error 15 s ago: connection_refused).",
+            entry.Description);
+
+        // It is tried again, and lasts from there.
+        await FailAsync(cache);
+        _time.Advance(EndpointHealth.FailureCountsFor - TimeSpan.FromTicks(1));
+        Assert.Equal(HealthStatus.Unhealthy, (await CheckAsync()).Status);
+
+        // Who says unhealthy for ever keeps away the traffic that alone would find out.
+        _time.Advance(TimeSpan.FromTicks(1));
         entry = await CheckAsync();
         Assert.Equal(HealthStatus.Degraded, entry.Status);
-        Assert.Equal(60d, Data(entry, "cache")["last_error_age_seconds"]);
+        Assert.Equal(30d, Data(entry, "cache")["last_error_age_seconds"]);
+        await FailAsync(cache);
+        Assert.Equal(HealthStatus.Unhealthy, (await CheckAsync()).Status);
+        _time.Advance(TimeSpan.FromSeconds(15));
 
         _fault = null;
         PoolHarness.Return(await RentAsync(cache));

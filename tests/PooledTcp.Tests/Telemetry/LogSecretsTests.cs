@@ -7,7 +7,10 @@ using Xunit;
 
 namespace PooledTcp.Tests.Telemetry;
 
-/// <summary>What is sent and received, and what is configured to be sent, never comes into a log, at no level.</summary>
+/// <summary>
+/// What is sent and received, and what is configured to be sent, never comes into a log, at no level. What a hook puts into its
+/// exception does, in one place.
+/// </summary>
 public sealed class LogSecretsTests
 {
     private const string Secret = "hunter2";
@@ -74,5 +77,33 @@ public sealed class LogSecretsTests
             log.Entries,
             static entry => Assert.DoesNotContain(
                 Secret, $"{entry.Text} {string.Join(' ', entry.Fields.Select(static field => field.Value))} {entry.Exception}", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task What_a_handshake_throws_is_logged_as_it_is_and_nowhere_else()
+    {
+        RecordingLogger log = new();
+        PooledTcpOptions options = new();
+        options.AddEndpoint("cache", static endpoint =>
+        {
+            endpoint.Address = "10.1.0.1:7000";
+            endpoint.Health.FailuresToOpen = 1;
+        });
+        ClientSettings settings = SettingsFactory.Create(options);
+        InvalidOperationException thrown = new($"the server does not take {Secret}");
+        EndpointHooks hooks = new() { Handshake = (_, _) => throw thrown };
+        await using PoolHarness pool = PoolHarness.Automatic(settings.GetEndpoint("cache"), hooks.Over(settings.HooksOf("cache")), logger: log);
+
+        await Assert.ThrowsAsync<EndpointUnavailableException>(() => pool.RentAsync());
+        await pool.UntilAsync(_ => log.Has("pooled_tcp.connection.dial_failed") && log.Has("pooled_tcp.breaker.opened"));
+
+        RecordingLogger.Entry failed = log.Single("pooled_tcp.connection.dial_failed");
+        Assert.Same(thrown, failed.Exception);
+        Assert.Equal($"Pool {pool.Now.Name}: a dial failed.", failed.Text);
+        Assert.All(log.Entries, entry => Assert.True(entry == failed || entry.Exception is null, entry.Name));
+        Assert.All(
+            log.Entries,
+            static entry => Assert.DoesNotContain(
+                Secret, $"{entry.Text} {string.Join(' ', entry.Fields.Select(static field => field.Value))}", StringComparison.Ordinal));
     }
 }
