@@ -138,9 +138,11 @@ public sealed class LeakTests
         // other finalizer would take it from under the next caller.
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 8));
         pool.LosesLeases = true;
-        await pool.FillAsync(8);
+        await pool.Pool.WarmUpAsync(8, TestContext.Current.CancellationToken);
+        await pool.UntilAsync(static now => now.Idle == 8);
 
-        // On a thread that ends: a frame that lingers on a parked one may keep a lease for as long as it likes.
+        // On a thread that ends, and the first leases there are: a frame that lingers on a parked thread may keep what it
+        // rented for as long as it likes, and with it the handle of every later lease of that connection.
         Thread thread = new(() => LoseInFinalizables(pool.Pool, 8));
         thread.UnsafeStart();
         Assert.True(thread.Join(PoolHarness.Hang));

@@ -56,7 +56,8 @@ public sealed class CallerActivityTests
     {
         using ActivityListener listener = Listen();
         await using MetricRig rig = new(static o => o.MaxConnections = 1, configure: static o => o.Telemetry.LeaseSpans = true);
-        await rig.FillAsync(1);
+        await rig.Cache.WarmUpAsync(1, TestContext.Current.CancellationToken);
+        await rig.UntilAsync(() => rig.Now.Idle == 1);
         Lose(rig.Cache);
         await CollectUntilAsync(() => rig.Now.Closed == 1);
         Assert.Equal(1, rig.Now.ClosedByReason["leaked"]);
