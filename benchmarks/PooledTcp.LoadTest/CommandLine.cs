@@ -38,6 +38,7 @@ internal static class CommandLine
             Effort effort = parsed.GetValue(Smoke) ? Effort.Smoke : parsed.GetValue(brief) ? Effort.Short : Effort.Full;
             report.Note(ReportFile.DescribeMachine());
             await scenario.RunAsync(report, effort, cancellationToken);
+            report.TellDisturbed();
             if (parsed.GetValue(Json) is { } file)
             {
                 await ReportFile.WriteAllAsync(file, scenario.Name, report);

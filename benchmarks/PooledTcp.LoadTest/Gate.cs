@@ -31,9 +31,6 @@ internal static class Gate
             report.Note($"{(target.Pass ? "ok    " : "FAILED")} {target.Id,-20} {Report.Text(target.Value),10}  {target.Bound} {Report.Text(target.Limit)} {target.Unit}");
         }
 
-        if (report.Disturbed != default)
-        {
-            report.Note($"Others used the machine: {report.Disturbed.Repeated} rounds were repeated, {report.Disturbed.Kept} could not be.");
-        }
+        report.TellDisturbed();
     }
 }

@@ -8,28 +8,25 @@ namespace PooledTcp.Benchmarks.Contenders;
 /// <summary>DotNetty's FixedChannelPool over its in-process transport: as with our fake connection, no socket is in the figure.</summary>
 internal sealed class LocalChannelPool : IAsyncDisposable
 {
-    private readonly MultithreadEventLoopGroup _group;
     private readonly IChannel _server;
     private readonly FixedChannelPool _pool;
 
-    private LocalChannelPool(MultithreadEventLoopGroup group, IChannel server, FixedChannelPool pool)
+    private LocalChannelPool(IChannel server, FixedChannelPool pool)
     {
-        _group = group;
         _server = server;
         _pool = pool;
     }
 
     public static async Task<LocalChannelPool> OpenAsync(int size)
     {
-        MultithreadEventLoopGroup group = new();
         LocalAddress address = new($"pool-{Guid.NewGuid():N}");
         IChannel server = await new ServerBootstrap()
-            .Group(group)
+            .Group(EventLoops.Shared)
             .Channel<LocalServerChannel>()
             .ChildHandler(new ActionChannelInitializer<LocalChannel>(static _ => { }))
             .BindAsync(address);
-        Bootstrap bootstrap = new Bootstrap().Group(group).Channel<LocalChannel>().RemoteAddress(address);
-        LocalChannelPool opened = new(group, server, new FixedChannelPool(bootstrap, NoHandler.Instance, size, int.MaxValue));
+        Bootstrap bootstrap = new Bootstrap().Group(EventLoops.Shared).Channel<LocalChannel>().RemoteAddress(address);
+        LocalChannelPool opened = new(server, new FixedChannelPool(bootstrap, NoHandler.Instance, size, int.MaxValue));
         IChannel[] channels = new IChannel[size];
         for (int i = 0; i < size; i++)
         {
@@ -52,7 +49,6 @@ internal sealed class LocalChannelPool : IAsyncDisposable
     {
         ((IDisposable)_pool).Dispose();
         await _server.CloseAsync();
-        await _group.ShutdownGracefullyAsync(TimeSpan.Zero, TimeSpan.FromSeconds(1));
     }
 
     private sealed class NoHandler : IChannelPoolHandler

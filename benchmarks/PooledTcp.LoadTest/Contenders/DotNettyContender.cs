@@ -4,6 +4,7 @@ using DotNetty.Transport.Bootstrapping;
 using DotNetty.Transport.Channels;
 using DotNetty.Transport.Channels.Pool;
 using DotNetty.Transport.Channels.Sockets;
+using PooledTcp.Benchmarks.Contenders;
 using PooledTcp.LoadTest.Servers;
 using PooledTcp.LoadTest.Statistics;
 
@@ -12,7 +13,6 @@ namespace PooledTcp.LoadTest.Contenders;
 /// <summary>DotNetty's FixedChannelPool: the one pool for raw TCP that .NET had.</summary>
 internal sealed class DotNettyContender(IPEndPoint server, Wire wire, int connections) : Contender("DotNetty FixedChannelPool")
 {
-    private readonly MultithreadEventLoopGroup _group = new(Environment.ProcessorCount);
     private FixedChannelPool _pool = null!;
 
     public override async Task OpenAsync()
@@ -52,14 +52,14 @@ internal sealed class DotNettyContender(IPEndPoint server, Wire wire, int connec
         await _pool.ReleaseAsync(channel);
     }
 
-    public override async ValueTask DisposeAsync()
+    public override ValueTask DisposeAsync()
     {
         ((IDisposable)_pool).Dispose();
-        await _group.ShutdownGracefullyAsync(TimeSpan.Zero, TimeSpan.FromSeconds(1));
+        return default;
     }
 
     private FixedChannelPool CreatePool() => new(
-        new Bootstrap().Group(_group).Channel<TcpSocketChannel>().Option(ChannelOption.TcpNodelay, true).RemoteAddress(server),
+        new Bootstrap().Group(EventLoops.Shared).Channel<TcpSocketChannel>().Option(ChannelOption.TcpNodelay, true).RemoteAddress(server),
         Handlers.Instance,
         connections,
         int.MaxValue);

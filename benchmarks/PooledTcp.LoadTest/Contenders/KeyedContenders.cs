@@ -40,16 +40,27 @@ internal sealed class KeyedRentContender : RentContender
 
     public override ValueTask DisposeAsync() => _client.DisposeAsync();
 
-    protected override async ValueTask RentManyAsync()
+    protected override ValueTask RentManyAsync() => _byName ? RentManyByNameAsync() : RentManyByHandleAsync();
+
+    protected override Task HoldAsync(Worker worker) => throw new NotSupportedException("Compared briefly only.");
+
+    private async ValueTask RentManyByNameAsync()
     {
         for (int i = 0; i < Batch; i++)
         {
             _next = _next + 1 < _names.Length ? _next + 1 : 0;
-            await (_byName ? RentByNameAsync(_names[_next]) : RentByHandleAsync(_handles[_next]));
+            await RentByNameAsync(_names[_next]);
         }
     }
 
-    protected override Task HoldAsync(Worker worker) => throw new NotSupportedException("Compared briefly only.");
+    private async ValueTask RentManyByHandleAsync()
+    {
+        for (int i = 0; i < Batch; i++)
+        {
+            _next = _next + 1 < _handles.Length ? _next + 1 : 0;
+            await RentByHandleAsync(_handles[_next]);
+        }
+    }
 
     private async ValueTask RentByNameAsync(string name)
     {

@@ -74,8 +74,12 @@ internal sealed class PooledRentContender(int connections, Holding holding, Rent
                 }
 
                 return default;
+            case RentStyle.AwaitedByName:
+                return RentManyByNameAsync();
+            case RentStyle.AwaitedByEndPoint:
+                return RentManyByEndPointAsync();
             default:
-                return AwaitManyAsync();
+                return RentManyByHandleAsync();
         }
     }
 
@@ -90,16 +94,27 @@ internal sealed class PooledRentContender(int connections, Holding holding, Rent
         }
     }
 
-    private async ValueTask AwaitManyAsync()
+    private async ValueTask RentManyByHandleAsync()
     {
         for (int i = 0; i < Batch; i++)
         {
-            await (style switch
-            {
-                RentStyle.AwaitedByName => RentOneByNameAsync(),
-                RentStyle.AwaitedByEndPoint => RentOneByEndPointAsync(),
-                _ => RentOneAsync(),
-            });
+            await RentOneAsync();
+        }
+    }
+
+    private async ValueTask RentManyByNameAsync()
+    {
+        for (int i = 0; i < Batch; i++)
+        {
+            await RentOneByNameAsync();
+        }
+    }
+
+    private async ValueTask RentManyByEndPointAsync()
+    {
+        for (int i = 0; i < Batch; i++)
+        {
+            await RentOneByEndPointAsync();
         }
     }
 

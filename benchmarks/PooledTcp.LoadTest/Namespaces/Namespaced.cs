@@ -11,14 +11,15 @@ namespace PooledTcp.LoadTest.Namespaces;
 /// </summary>
 internal static class Namespaced
 {
-    private static NamespaceSettings Settings { get; } = NamespaceSettings.FullRange.With("tcp_tw_reuse", "0");
+    /// <summary>28,232 ports.</summary>
+    public static NamespaceSettings FullRange { get; } = NamespaceSettings.FullRange.With("tcp_tw_reuse", "0");
 
-    public static async Task<TResult> PlayAsync<TResult>(Func<Task<TResult>> scenario, CancellationToken cancellationToken)
+    public static async Task<TResult> PlayAsync<TResult>(Func<Task<TResult>> scenario, CancellationToken cancellationToken, NamespaceSettings? settings = null)
     {
         string[] command =
         [
             "unshare", "-Urn", "--",
-            .. ChildProcess.SelfCommand(ScenarioChild.Verb, scenario.Method.DeclaringType!.FullName!, scenario.Method.Name, JsonSerializer.Serialize(Settings)),
+            .. ChildProcess.SelfCommand(ScenarioChild.Verb, scenario.Method.DeclaringType!.FullName!, scenario.Method.Name, JsonSerializer.Serialize(settings ?? FullRange)),
         ];
         try
         {

@@ -52,6 +52,15 @@ internal sealed class Report(TextWriter console)
     public void Reaches(string id, Sample sample, double limit, string unit, string what) =>
         Add(id, sample, sample.High, limit, unit, atLeast: true, $"{what}; the median's 95 % interval must reach it");
 
+    /// <summary>How much of what was measured others may have a part in.</summary>
+    public void TellDisturbed()
+    {
+        if (Disturbed != default)
+        {
+            Note($"Others used the machine: {Disturbed.Repeated} rounds were repeated, {Disturbed.Kept} could not be.");
+        }
+    }
+
     /// <summary>A target that could not be measured has failed.</summary>
     public void Fail(string id, Exception why)
     {

@@ -36,7 +36,7 @@ internal sealed record Scenario(string Name, string Targets, string Description,
         CancellationToken cancellationToken)
     {
         // Enough for the JIT: it compiles again what was called often, and counts what the first version saw.
-        const int WarmUps = 3;
+        const int WarmUps = 4;
         try
         {
             foreach (Contender contender in contenders)

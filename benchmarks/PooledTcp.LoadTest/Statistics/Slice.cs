@@ -56,7 +56,7 @@ internal sealed record Slice(long Requests, double Seconds, long Bytes, double C
             }
 
             stop.Set();
-            await work;
+            await StoppedAsync(contender, work);
             return new Slice(requests, seconds, bytes, cpu.TotalSeconds, server, Merge(all));
         }
         finally
@@ -82,6 +82,19 @@ internal sealed record Slice(long Requests, double Seconds, long Bytes, double C
             }
 
             await Task.Delay(1);
+        }
+    }
+
+    /// <summary>A reply that never came would otherwise keep the whole run for ever.</summary>
+    private static async Task StoppedAsync(Contender contender, Task work)
+    {
+        try
+        {
+            await work.WaitAsync(Patience);
+        }
+        catch (TimeoutException e)
+        {
+            throw new LoadTestException($"{contender.Name}: a worker has not ended its last request {Patience.TotalSeconds} s after it was to stop.", e);
         }
     }
 
