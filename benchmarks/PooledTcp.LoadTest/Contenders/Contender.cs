@@ -16,7 +16,10 @@ internal abstract class Contender(string name) : IAsyncDisposable
     /// <summary>The loop of one caller, as long as <see cref="Worker.Goes"/>.</summary>
     public abstract Task WorkAsync(Worker worker);
 
-    public virtual ValueTask DisposeAsync() => default;
+    public ValueTask DisposeAsync() => CloseAsync();
 
     public override string ToString() => Name;
+
+    /// <summary>Closes what <see cref="OpenAsync"/> opened.</summary>
+    protected virtual ValueTask CloseAsync() => default;
 }

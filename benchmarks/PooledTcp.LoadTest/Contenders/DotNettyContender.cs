@@ -52,7 +52,7 @@ internal sealed class DotNettyContender(IPEndPoint server, Wire wire, int connec
         await _pool.ReleaseAsync(channel);
     }
 
-    public override ValueTask DisposeAsync()
+    protected override ValueTask CloseAsync()
     {
         ((IDisposable)_pool).Dispose();
         return default;

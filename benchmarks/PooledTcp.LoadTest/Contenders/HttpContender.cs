@@ -35,7 +35,7 @@ internal sealed class HttpContender(string name, IPEndPoint server, int connecti
         await body.ReadExactlyAsync(buffer);
     }
 
-    public override ValueTask DisposeAsync()
+    protected override ValueTask CloseAsync()
     {
         _http.Dispose();
         return default;

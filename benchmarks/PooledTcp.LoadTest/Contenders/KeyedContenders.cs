@@ -38,7 +38,7 @@ internal sealed class KeyedRentContender : RentContender
         }
     }
 
-    public override ValueTask DisposeAsync() => _client.DisposeAsync();
+    protected override ValueTask CloseAsync() => _client.DisposeAsync();
 
     protected override ValueTask RentManyAsync() => _byName ? RentManyByNameAsync() : RentManyByHandleAsync();
 
@@ -90,7 +90,7 @@ internal sealed class KeyedSemaphoreRoundContender(int keys) : RentContender($"k
         }
     }
 
-    public override ValueTask DisposeAsync()
+    protected override ValueTask CloseAsync()
     {
         _pool.Dispose();
         return default;
@@ -171,5 +171,5 @@ internal sealed class KeyedEchoContender : Contender
         }
     }
 
-    public override ValueTask DisposeAsync() => _client.DisposeAsync();
+    protected override ValueTask CloseAsync() => _client.DisposeAsync();
 }

@@ -34,7 +34,7 @@ internal sealed class PooledContender : Contender
 
     public override Task WorkAsync(Worker worker) => _byStream ? WorkByStreamAsync(worker) : WorkDirectlyAsync(worker);
 
-    public override ValueTask DisposeAsync() => _client.DisposeAsync();
+    protected override ValueTask CloseAsync() => _client.DisposeAsync();
 
     private async Task WorkDirectlyAsync(Worker worker)
     {

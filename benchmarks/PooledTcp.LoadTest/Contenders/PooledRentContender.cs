@@ -54,7 +54,7 @@ internal sealed class PooledRentContender(int connections, Holding holding, Rent
         return _pool.WarmUpAsync(connections);
     }
 
-    public override ValueTask DisposeAsync() => _client.DisposeAsync();
+    protected override ValueTask CloseAsync() => _client.DisposeAsync();
 
     protected override ValueTask RentManyAsync()
     {

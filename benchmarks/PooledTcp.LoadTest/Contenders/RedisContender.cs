@@ -28,5 +28,5 @@ internal sealed class RedisContender(IPEndPoint server) : Contender("StackExchan
         }
     }
 
-    public override ValueTask DisposeAsync() => _redis.DisposeAsync();
+    protected override ValueTask CloseAsync() => _redis.DisposeAsync();
 }

@@ -86,7 +86,7 @@ internal sealed class SemaphoreRentContender(int size, Holding holding) : RentCo
 
     public override Task OpenAsync() => _pool.WarmUpAsync();
 
-    public override ValueTask DisposeAsync()
+    protected override ValueTask CloseAsync()
     {
         _pool.Dispose();
         return default;
@@ -125,7 +125,7 @@ internal sealed class KeyedSemaphoreRentContender(int size) : RentContender("key
 
     private readonly KeyedSemaphoreStackPool<object> _pool = new(size, static () => new(new object()));
 
-    public override ValueTask DisposeAsync()
+    protected override ValueTask CloseAsync()
     {
         _pool.Dispose();
         return default;
@@ -184,7 +184,7 @@ internal sealed class DotNettyRentContender(int size, Holding holding) : RentCon
 
     public override async Task OpenAsync() => _pool = await LocalChannelPool.OpenAsync(size);
 
-    public override ValueTask DisposeAsync() => _pool.DisposeAsync();
+    protected override ValueTask CloseAsync() => _pool.DisposeAsync();
 
     protected override async ValueTask RentManyAsync()
     {

@@ -32,7 +32,7 @@ internal sealed class SemaphoreContender(IPEndPoint server, Wire wire, int conne
         }
     }
 
-    public override ValueTask DisposeAsync()
+    protected override ValueTask CloseAsync()
     {
         _pool.Dispose();
         return default;

@@ -51,7 +51,7 @@ internal sealed class SocketContender(string name, IPEndPoint server, Wire wire,
         }
     }
 
-    public override ValueTask DisposeAsync()
+    protected override ValueTask CloseAsync()
     {
         Array.ForEach(_sockets, static socket => socket?.Close(0));
         return default;
