@@ -6,6 +6,9 @@ namespace PooledTcp.LoadTest.Reporting;
 /// <summary>What the scenarios have found out so far. Every figure is printed when it is added.</summary>
 internal sealed class Report(TextWriter console)
 {
+    /// <summary>Between identical twins, on a machine of our own, it is about half of that.</summary>
+    private const double NoisyInterval = 0.10;
+
     private readonly List<Figure> _figures = [];
     private readonly List<Target> _targets = [];
 
@@ -41,16 +44,22 @@ internal sealed class Report(TextWriter console)
         Add(id, sample, sample.Max, limit, unit, atLeast: false, $"{what}; the largest value counts");
 
     /// <summary>The median's 95 % interval must reach down to the limit.</summary>
-    public void ReachesDownTo(string id, Sample sample, double limit, string unit, string what) =>
+    public void ReachesDownTo(string id, Sample sample, double limit, string unit, string what)
+    {
         Add(id, sample, sample.Low, limit, unit, atLeast: false, $"{what}; the median's 95 % interval must reach it");
+        TellNoise(sample);
+    }
 
     /// <summary>The median must not be below the limit.</summary>
     public void AtLeast(string id, Sample sample, double limit, string unit, string what) =>
         Add(id, sample, sample.Median, limit, unit, atLeast: true, what);
 
     /// <summary>The median's 95 % interval must reach up to the limit.</summary>
-    public void Reaches(string id, Sample sample, double limit, string unit, string what) =>
+    public void Reaches(string id, Sample sample, double limit, string unit, string what)
+    {
         Add(id, sample, sample.High, limit, unit, atLeast: true, $"{what}; the median's 95 % interval must reach it");
+        TellNoise(sample);
+    }
 
     /// <summary>How much of what was measured others may have a part in.</summary>
     public void TellDisturbed()
@@ -66,6 +75,15 @@ internal sealed class Report(TextWriter console)
     {
         _targets.Add(new Target(id, null, 0, "", null, null, null, Pass: false, AtLeast: false, $"could not be measured: {why.Message}"));
         console.WriteLine($"   FAILED {id}: {why}");
+    }
+
+    /// <summary>A target of which the interval has to reach the limit is reached by noise alone if that is large enough: say so.</summary>
+    private void TellNoise(Sample sample)
+    {
+        if (sample.High - sample.Low > NoisyInterval * sample.Median)
+        {
+            Note($"       the interval is {Text(100 * (sample.High - sample.Low) / sample.Median)} % wide: the machine is too noisy to tell");
+        }
     }
 
     private void Add(string id, Sample sample, double value, double limit, string unit, bool atLeast, string what)

@@ -44,8 +44,14 @@ internal static class IdleScenario
     {
         // Another server for each: the TIME_WAITs of the last one's clients would be in this one's way.
         await using ServerProcess server = await ServerProcess.StartAsync(ServerKind.Echo);
-        await using ChildProcess child = ChildProcess.Start(ChildProcess.SelfCommand(
-            [IdleHost.Verb, $"{holder}", $"{server.EndPoint}", .. Numbers(server.ControlPort, connections, windows, (int)window.TotalSeconds)]));
+
+        // Compiled once and for all: the JIT's second thoughts come late on a busy machine, and took 2 ms/s of a process that idled.
+        await using ChildProcess child = ChildProcess.Start(
+        [
+            "env", "DOTNET_TieredCompilation=0",
+            .. ChildProcess.SelfCommand(
+                [IdleHost.Verb, $"{holder}", $"{server.EndPoint}", .. Numbers(server.ControlPort, connections, windows, (int)window.TotalSeconds)]),
+        ]);
         string? line = await child.Output.ReadLineAsync(cancellationToken);
         return line is null
             ? throw new LoadTestException($"{holder} could not hold {connections} connections: {await child.ReadErrorAsync(cancellationToken)}")
