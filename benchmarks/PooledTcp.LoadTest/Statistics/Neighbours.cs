@@ -3,8 +3,9 @@ using System.Globalization;
 namespace PooledTcp.LoadTest.Statistics;
 
 /// <summary>
-/// What others did on this machine while we measured, as the kernel accounts for it: the CPU time of all processes but ours,
-/// and what a hypervisor took away. Interrupts are left out: on loopback they are ours.
+/// What others did on this machine while we measured, as the kernel accounts for it: all CPU time but that of our processes, and
+/// what a hypervisor took away. Loopback's soft interrupts are in the time of the process they interrupt, and so in ours, unless
+/// the kernel was built with IRQ_TIME_ACCOUNTING: there they look like somebody else's, and more rounds are repeated than need be.
 /// </summary>
 internal sealed class Neighbours
 {
@@ -12,7 +13,7 @@ internal sealed class Neighbours
     private const double Limit = 0.08;
 
     // Fields of /proc/stat's first line, and of /proc/PID/stat behind the name: see proc_stat(5) and proc_pid_stat(5).
-    private const int User = 0, Nice = 1, System = 2, Steal = 7;
+    private const int Idle = 3, IoWait = 4, Steal = 7;
     private const int UserOfProcess = 11, SystemOfProcess = 12;
 
     private readonly int[] _ours;
@@ -43,8 +44,8 @@ internal sealed class Neighbours
         try
         {
             long[] cpu = Numbers(File.ReadLines("/proc/stat").First()["cpu".Length..]);
-            long busy = cpu[User] + cpu[Nice] + cpu[System] + cpu[Steal];
-            return new Reading(cpu.Take(Steal + 1).Sum(), busy, _ours.Sum(OfProcess));
+            long all = cpu.Take(Steal + 1).Sum();
+            return new Reading(all, all - cpu[Idle] - cpu[IoWait], _ours.Sum(OfProcess));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
