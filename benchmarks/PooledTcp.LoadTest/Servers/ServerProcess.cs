@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using OutageReplay.Processes;
 using PooledTcp.IntegrationTests.Servers;
 using PooledTcp.LoadTest.Contenders;
+using PooledTcp.LoadTest.Statistics;
 
 namespace PooledTcp.LoadTest.Servers;
 
@@ -14,9 +15,6 @@ namespace PooledTcp.LoadTest.Servers;
 internal sealed class ServerProcess : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
-
-    /// <summary>USER_HZ, the same on every Linux that .NET runs on.</summary>
-    private const double TicksPerSecond = 100;
 
     private readonly ChildProcess _child;
 
@@ -55,12 +53,7 @@ internal sealed class ServerProcess : IAsyncDisposable
     }
 
     /// <summary>CPU time so far, in seconds, to a hundredth.</summary>
-    public double ReadCpu()
-    {
-        string stat = File.ReadAllText($"/proc/{Id}/stat");
-        string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-        return (long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture)) / TicksPerSecond;
-    }
+    public double ReadCpu() => ProcessTime.ReadTicks(Id) / ProcessTime.TicksPerSecond;
 
     /// <summary>Lets the echo server send a FIN on all its connections, and waits until it has.</summary>
     public static async Task CloseAllAsync(int controlPort)

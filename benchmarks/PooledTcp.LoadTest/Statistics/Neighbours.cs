@@ -12,9 +12,8 @@ internal sealed class Neighbours
     /// <summary>Of all processors. What this program's own idle threads and the kernel's do stays far below.</summary>
     private const double Limit = 0.08;
 
-    // Fields of /proc/stat's first line, and of /proc/PID/stat behind the name: see proc_stat(5) and proc_pid_stat(5).
+    // Fields of the first line of /proc/stat: see proc_stat(5). Those behind Steal are in User already.
     private const int Idle = 3, IoWait = 4, Steal = 7;
-    private const int UserOfProcess = 11, SystemOfProcess = 12;
 
     private readonly int[] _ours;
     private Reading _begin;
@@ -43,25 +42,18 @@ internal sealed class Neighbours
     {
         try
         {
-            long[] cpu = Numbers(File.ReadLines("/proc/stat").First()["cpu".Length..]);
+            long[] cpu = [.. File.ReadLines("/proc/stat").First()
+                .Split(' ', StringSplitOptions.RemoveEmptyEntries)
+                .Skip(1)
+                .Select(static text => long.Parse(text, CultureInfo.InvariantCulture))];
             long all = cpu.Take(Steal + 1).Sum();
-            return new Reading(all, all - cpu[Idle] - cpu[IoWait], _ours.Sum(OfProcess));
+            return new Reading(all, all - cpu[Idle] - cpu[IoWait], _ours.Sum(ProcessTime.ReadTicks));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return default;
         }
     }
-
-    private static long OfProcess(int id)
-    {
-        string stat = File.ReadAllText($"/proc/{id}/stat");
-        long[] numbers = Numbers(stat[(stat.LastIndexOf(')') + 3)..]);
-        return numbers[UserOfProcess] + numbers[SystemOfProcess];
-    }
-
-    private static long[] Numbers(string text) =>
-        [.. text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Select(static s => long.TryParse(s, CultureInfo.InvariantCulture, out long n) ? n : 0)];
 
     private readonly record struct Reading(long All, long Busy, long Ours);
 }
