@@ -2,7 +2,7 @@ using System.Net;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
 
-namespace PooledTcp.Benchmarks;
+namespace PooledTcp.Benchmarks.Contenders;
 
 /// <summary>A connection without a socket: what is measured is the pool, not the kernel.</summary>
 internal sealed class NullTransport : Transport, IConnector, IClosingSocket

@@ -1,0 +1,13 @@
+using PooledTcp.KernelTests.Harness;
+using PooledTcp.LoadTest;
+using PooledTcp.LoadTest.Scenarios;
+using PooledTcp.LoadTest.Servers;
+
+// The first three are this program again, as its own child.
+return args switch
+{
+    [ServerHost.Verb, .. string[] server] => await ServerHost.RunAsync(server),
+    [IdleHost.Verb, .. string[] plan] => await IdleHost.RunAsync(plan),
+    [ScenarioChild.Verb, .. string[] scenario] => await ScenarioChild.PlayAsync(scenario),
+    _ => await CommandLine.RunAsync(args),
+};

@@ -1,0 +1,21 @@
+using System.Text.Json.Serialization;
+
+namespace PooledTcp.LoadTest.Reporting;
+
+/// <summary>One limit, and whether it is kept.</summary>
+/// <param name="Id">Number of the target, and which part of it.</param>
+/// <param name="Value">What is compared with the limit; null when it could not be measured.</param>
+/// <param name="Limit">Allowed still.</param>
+/// <param name="Unit">Of all the numbers.</param>
+/// <param name="Median">Over all rounds.</param>
+/// <param name="Min">The smallest.</param>
+/// <param name="Max">The largest.</param>
+/// <param name="Pass">The value keeps the limit.</param>
+/// <param name="AtLeast">The limit is a lower one.</param>
+/// <param name="What">The target in words, and which of the numbers is the value.</param>
+internal sealed record Target(
+    string Id, double? Value, double Limit, string Unit, double? Median, double? Min, double? Max, bool Pass, bool AtLeast, string What)
+{
+    [JsonIgnore]
+    public string Bound => AtLeast ? "at least" : "at most";
+}

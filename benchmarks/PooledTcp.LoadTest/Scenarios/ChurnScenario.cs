@@ -1,0 +1,43 @@
+using PooledTcp.KernelTests.Outage;
+using PooledTcp.LoadTest.Namespaces;
+using PooledTcp.LoadTest.Reporting;
+using PooledTcp.LoadTest.Statistics;
+
+namespace PooledTcp.LoadTest.Scenarios;
+
+/// <summary>
+/// T9: every exchange closes its connection, 2,000 times a second, towards one destination. The gate's form is the same rate for 20 s
+/// instead of 3 minutes: connect per request has run out of ports after 14, and the pool's account is full after 4.
+/// </summary>
+internal static class ChurnScenario
+{
+    /// <summary>Of the 28,232 ports of the range: a quarter, the default.</summary>
+    private const int TimeWaitShare = 28_232 / 4;
+
+    public static async Task RunAsync(Report report, Effort effort, CancellationToken cancellationToken)
+    {
+        (Func<Task<ChurnResult>> play, string length) = effort.Pick<(Func<Task<ChurnResult>>, string)>(
+            (ForThreeMinutesAsync, "3 minutes"), (ForTwentySecondsAsync, "20 s, the short form of 3 minutes"), (ForTwoSecondsAsync, "2 s"));
+        report.Title($"{Churn.PerSecond} closes/s to one destination for {length} (T9)");
+        ChurnResult churn = await Namespaced.PlayAsync(play, cancellationToken);
+        report.Note(churn.ToString());
+        string who = $"{Churn.PerSecond} closes/s for {length}";
+        report.Add("churn", "PooledTcp", Churn.PerSecond, "closes/s", "us at p99", new Sample(churn.P99Microseconds));
+        report.Add("churn", "PooledTcp", Churn.PerSecond, "closes/s", "client TIME_WAITs at most", new Sample(churn.MaxClientTimeWaits));
+        report.NeverAbove("T9.errors", new Sample(churn.Failures.Values.Sum()), 0, "errors", $"that reached a caller, {who}");
+        report.NeverAbove("T9.time-wait", new Sample(churn.MaxClientTimeWaits), TimeWaitShare, "TIME_WAITs", $"of the client by the kernel, {churn.Looks} looks, {who}");
+        if (effort == Effort.Full)
+        {
+            double? failed = await Namespaced.PlayAsync(ConnectPerRequest.FindFirstFailureAsync, cancellationToken);
+            report.Add("churn", "connect per request", Churn.PerSecond, "closes/s", "s until the first error", new Sample(failed ?? double.PositiveInfinity));
+        }
+    }
+
+    private static Task<ChurnResult> ForThreeMinutesAsync() => ForAsync(TimeSpan.FromMinutes(3));
+
+    private static Task<ChurnResult> ForTwentySecondsAsync() => ForAsync(TimeSpan.FromSeconds(20));
+
+    private static Task<ChurnResult> ForTwoSecondsAsync() => ForAsync(TimeSpan.FromSeconds(2));
+
+    private static Task<ChurnResult> ForAsync(TimeSpan length) => Churn.RunAsync(static _ => { }, length);
+}

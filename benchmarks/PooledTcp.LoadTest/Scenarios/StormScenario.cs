@@ -1,0 +1,183 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using PooledTcp.Benchmarks.Contenders;
+using PooledTcp.LoadTest.Contenders;
+using PooledTcp.LoadTest.Reporting;
+using PooledTcp.LoadTest.Servers;
+using PooledTcp.LoadTest.Statistics;
+
+namespace PooledTcp.LoadTest.Scenarios;
+
+/// <summary>T6: a service starts, or a server comes back, and a thousand callers find an empty pool of 100.</summary>
+internal static class StormScenario
+{
+    private const int Callers = 1000;
+    private const int Connections = 100;
+    private const string ByHand = "SemaphoreSlim + stack";
+
+    public static async Task RunAsync(Report report, Effort effort, CancellationToken cancellationToken)
+    {
+        report.Title($"{Callers} rents at once on an empty pool of {Connections} (T6)");
+        await CountDialsAsync(report, effort);
+        await TimeAsync(report, effort, cancellationToken);
+    }
+
+    /// <summary>With dials of a fake connection, whose number at any moment is known exactly.</summary>
+    private static async Task CountDialsAsync(Report report, Effort effort)
+    {
+        foreach (int maxConnecting in (int[])[4, Connections])
+        {
+            List<double> atOnce = [];
+            for (int i = 0; i < effort.Pick(10, 5, 1); i++)
+            {
+                SlowConnector connector = new(TimeSpan.FromMilliseconds(5));
+                await using PooledTcpClient client = NullClient.Create(
+                    ["cache"],
+                    endpoint =>
+                    {
+                        endpoint.MaxConnecting = maxConnecting;
+                        endpoint.MaxConnections = Connections;
+                        endpoint.MaxWaiters = Callers;
+                    },
+                    connector);
+                TcpPool pool = client.GetPool("cache");
+                await PlayAsync(async () =>
+                {
+                    using TcpLease lease = await pool.RentAsync();
+                    await Task.Yield();
+                    lease.Complete();
+                });
+                atOnce.Add(connector.MostAtOnce);
+            }
+
+            report.NeverAbove($"T6.dials-{maxConnecting}", new Sample(atOnce), maxConnecting, "dials at a time", $"MaxConnecting {maxConnecting}");
+        }
+    }
+
+    /// <summary>Over loopback, one exchange for each rent, every round on a new pool.</summary>
+    private static async Task TimeAsync(Report report, Effort effort, CancellationToken cancellationToken)
+    {
+        await using ServerProcess echo = await ServerProcess.StartAsync(ServerKind.Echo);
+        await using ServerProcess bareHttp = await ServerProcess.StartAsync(ServerKind.BareHttp);
+        IPEndPoint server = echo.EndPoint;
+        Dictionary<string, Func<Task<Storm>>> contenders = new(StringComparer.Ordinal)
+        {
+            ["PooledTcp"] = () => PlayPooledAsync(server),
+            [ByHand] = () => PlayByHandAsync(server),
+        };
+        if (effort == Effort.Full)
+        {
+            contenders["SocketsHttpHandler, bare server"] = () => PlayHttpAsync(bareHttp.EndPoint);
+            contenders["DotNetty FixedChannelPool"] = () => PlayDotNettyAsync(server);
+            contenders["unbounded"] = () => PlayUnboundedAsync(server);
+        }
+
+        Rounds<string, Storm> rounds = await Rounds<string, Storm>.RunAsync(
+            [.. contenders.Keys],
+            effort.Pick(31, 21, 2),
+            warmUps: 3,
+            name => contenders[name](),
+            new Neighbours(echo.Id, bareHttp.Id),
+            cancellationToken);
+        report.Count(rounds);
+        foreach (string name in contenders.Keys)
+        {
+            report.Add("storm", name, Callers, "rents", $"x {ByHand}", rounds.Ratio(name, ByHand, static s => s.Milliseconds));
+            report.Add("storm", name, Callers, "rents", "ms", rounds.Of(name, static s => s.Milliseconds));
+            report.Add("storm", name, Callers, "rents", "B/rent", rounds.Of(name, static s => s.BytesEach));
+        }
+
+        report.AtMost("T6.time", rounds.Ratio("PooledTcp", ByHand, static s => s.Milliseconds), 1.1, $"x {ByHand}", $"until all {Callers} are answered, MaxConnecting {Connections}");
+        report.AtMost("T6.bytes", rounds.Of("PooledTcp", static s => s.BytesEach), 1024, "B/rent", "dials included");
+        report.NeverAbove("T6.connections", rounds.Of("PooledTcp", static s => Math.Abs(s.Connections - Connections)), 0, "connections", $"more or fewer than {Connections}");
+        report.NeverAbove("T6.errors", rounds.Of("PooledTcp", static s => s.Errors), 0, "errors", $"of {Callers} rents");
+    }
+
+    private static async Task<Storm> PlayPooledAsync(IPEndPoint server)
+    {
+        await using PooledTcpClient client = new(new PooledTcpOptions().AddEndpoint("server", endpoint =>
+        {
+            endpoint.Address = $"{server}";
+            endpoint.MaxConnections = Connections;
+            endpoint.MaxConnecting = Connections;
+            endpoint.MaxWaiters = Callers;
+        }));
+        TcpPool pool = client.GetPool("server");
+        Storm storm = await PlayAsync(async () =>
+        {
+            using TcpLease lease = await pool.RentAsync();
+            await lease.SendAsync(Wire.Echo.Request);
+            byte[] buffer = Buffer();
+            for (int received = 0; received < buffer.Length;)
+            {
+                int count = await lease.ReceiveAsync(buffer.AsMemory(received));
+                received += count > 0 ? count : throw new EndOfStreamException("The server closed before it had answered.");
+            }
+
+            lease.Complete();
+        });
+        return storm with { Connections = (int)pool.GetSnapshot().Created };
+    }
+
+    private static async Task<Storm> PlayByHandAsync(IPEndPoint server)
+    {
+        using SemaphoreStackPool<Socket> pool = new(Connections, () => new(SocketContender.ConnectAsync(server)));
+        return await PlayAsync(async () =>
+        {
+            Socket socket = await pool.RentAsync();
+            await Wire.Echo.ExchangeAsync(socket, Buffer());
+            pool.Return(socket);
+        });
+    }
+
+    private static async Task<Storm> PlayUnboundedAsync(IPEndPoint server) => await PlayAsync(async () =>
+    {
+        using Socket socket = await SocketContender.ConnectAsync(server);
+        await Wire.Echo.ExchangeAsync(socket, Buffer());
+    });
+
+    private static async Task<Storm> PlayHttpAsync(IPEndPoint server)
+    {
+        await using HttpContender http = new("http", server, Connections);
+        return await PlayAsync(() => http.RequestAsync(Buffer()));
+    }
+
+    private static async Task<Storm> PlayDotNettyAsync(IPEndPoint server)
+    {
+        await using DotNettyContender dotNetty = new(server, Wire.Echo, Connections);
+        dotNetty.OpenEmpty();
+        return await PlayAsync(dotNetty.RequestAsync);
+    }
+
+    /// <summary>One for each caller, in every contender alike.</summary>
+    private static byte[] Buffer() => new byte[Wire.PayloadLength];
+
+    /// <summary>All callers stand ready before the clock runs and the heap is looked at.</summary>
+    private static async Task<Storm> PlayAsync(Func<Task> request)
+    {
+        int errors = 0;
+        TaskCompletionSource gate = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        Task all = Task.WhenAll(Enumerable.Range(0, Callers).Select(_ => Task.Run(async () =>
+        {
+            await gate.Task;
+            try
+            {
+                await request();
+            }
+            catch (Exception)
+            {
+                Interlocked.Increment(ref errors);
+            }
+        })));
+        await Task.Delay(5);
+        long bytes = GC.GetTotalAllocatedBytes(precise: true);
+        long start = Stopwatch.GetTimestamp();
+        gate.SetResult();
+        await all;
+        double milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        return new Storm(milliseconds, (double)(GC.GetTotalAllocatedBytes(precise: true) - bytes) / Callers, errors, 0);
+    }
+
+    private sealed record Storm(double Milliseconds, double BytesEach, int Errors, int Connections);
+}

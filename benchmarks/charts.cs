@@ -1,0 +1,223 @@
+// Fills the figures of a page, and draws its charts, from what the load test wrote:
+//   dotnet run --file benchmarks/charts.cs -- RESULTS-FOLDER PAGE.md...
+// Between two markers stands nothing that was written by hand. A page that is not there yet begins as
+// benchmarks/performance.template.md. The markers, each closed by <!-- /figures -->:
+//   <!-- figures: gate -->                                   every target, from gate.json
+//   <!-- figures: gate | T1, T3.raw -->                      those that begin so
+//   <!-- figures: table | FILE | MEASURE | UNIT -->          a row for each series, a column for each x
+//   <!-- figures: list | FILE | MEASURE -->                  a row for each series and unit
+//   <!-- figures: chart | NAME | FILE | MEASURE | UNIT -->   NAME.svg beside the page
+//   <!-- figures: machine | FILE -->                         where and when it was measured
+using System.Globalization;
+using System.Security;
+using System.Text;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+
+if (args is not [var results, .. var pages] || pages.Length == 0)
+{
+    Console.Error.WriteLine("charts: expected RESULTS-FOLDER PAGE.md...");
+    return 64;
+}
+
+var files = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
+foreach (var page in pages)
+{
+    var text = File.ReadAllText(File.Exists(page) ? page : "benchmarks/performance.template.md");
+    var filled = Markers.Figures().Replace(text, match =>
+    {
+        var words = match.Groups["what"].Value.Split('|', StringSplitOptions.TrimEntries);
+        return $"<!-- figures: {match.Groups["what"].Value.Trim()} -->\n{Fill(words, page)}<!-- /figures -->";
+    });
+    File.WriteAllText(page, filled);
+    Console.WriteLine($"charts: {page}");
+}
+
+return 0;
+
+string Fill(string[] words, string page) => words switch
+{
+    ["gate"] => GateTable(""),
+    ["gate", var which] => GateTable(which),
+    ["machine", var file] => $"Measured {Text(Load(file), "at")} on {Text(Load(file), "machine")}.\n",
+    ["table", var file, var measure, var unit] => Table(Figures(file, measure).Where(f => f.Unit == unit).ToList()),
+    ["list", var file, var measure] => List(Figures(file, measure)),
+    ["chart", var name, var file, var measure, var unit] => ChartOf(name, Figures(file, measure).Where(f => f.Unit == unit).ToList(), page),
+    _ => throw new InvalidDataException($"charts: a marker that nobody knows: {string.Join(" | ", words)}"),
+};
+
+JsonElement Load(string name)
+{
+    if (!files.TryGetValue(name, out var json))
+    {
+        json = JsonDocument.Parse(File.ReadAllText(Path.Combine(results, name + ".json"))).RootElement;
+        files.Add(name, json);
+    }
+
+    return json;
+}
+
+List<Figure> Figures(string file, string measure)
+{
+    var found = Load(file).GetProperty("figures").EnumerateArray()
+        .Where(f => Text(f, "measure") == measure)
+        .Select(f => new Figure(Text(f, "series"), Number(f, "x"), Text(f, "axis"), Text(f, "unit"), Number(f, "median"), Number(f, "low"), Number(f, "high")))
+        .ToList();
+    return found.Count > 0 ? found : throw new InvalidDataException($"charts: {file}.json has no '{measure}'");
+}
+
+string GateTable(string which)
+{
+    var prefixes = which.Split(',', StringSplitOptions.TrimEntries);
+    var table = new StringBuilder("| target | measured | limit | spread | what |\n|---|---|---|---|---|\n");
+    foreach (var target in Load("gate").EnumerateArray())
+    {
+        var id = Text(target, "id");
+        if (prefixes.Any(prefix => id.StartsWith(prefix, StringComparison.Ordinal)))
+        {
+            var bound = target.GetProperty("atLeast").GetBoolean() ? "at least" : "at most";
+            var missed = target.GetProperty("pass").GetBoolean() ? "" : " **missed**";
+            table.Append(CultureInfo.InvariantCulture, $"| {id} | {Show(Optional(target, "value"))}{missed} | {bound} {Show(Number(target, "limit"))} {Text(target, "unit")} |");
+            table.Append(CultureInfo.InvariantCulture, $" {Show(Optional(target, "min"))} to {Show(Optional(target, "max"))} | {Text(target, "what")} |\n");
+        }
+    }
+
+    return table.ToString();
+}
+
+static string Table(List<Figure> figures)
+{
+    var xs = figures.Select(f => f.X).Distinct().Order().ToArray();
+    var table = new StringBuilder($"| {figures[0].Unit} | {string.Join(" | ", xs.Select(x => $"{Show(x)} {figures[0].Axis}"))} |\n|---|{string.Concat(xs.Select(_ => "---|"))}\n");
+    foreach (var series in figures.GroupBy(f => f.Series))
+    {
+        var cells = xs.Select(x => series.FirstOrDefault(f => f.X == x) is { } f ? $"{Show(f.Median)} ({Show(f.Low)}-{Show(f.High)})" : "");
+        table.Append(CultureInfo.InvariantCulture, $"| {series.Key} | {string.Join(" | ", cells)} |\n");
+    }
+
+    return table.ToString();
+}
+
+static string List(List<Figure> figures)
+{
+    var table = new StringBuilder("| who | figure | median | 95 % interval |\n|---|---|---|---|\n");
+    foreach (var f in figures)
+    {
+        table.Append(CultureInfo.InvariantCulture, $"| {f.Series} | {f.Unit}, {Show(f.X)} {f.Axis} | {Show(f.Median)} | {Show(f.Low)}-{Show(f.High)} |\n");
+    }
+
+    return table.ToString();
+}
+
+static string ChartOf(string name, List<Figure> figures, string page)
+{
+    var folder = Path.Combine(Path.GetDirectoryName(page) ?? ".", "performance");
+    Directory.CreateDirectory(folder);
+    File.WriteAllText(Path.Combine(folder, name + ".svg"), Chart.Draw(figures));
+    return $"![{figures[0].Unit} against {figures[0].Axis}](performance/{name}.svg)\n";
+}
+
+static string Text(JsonElement element, string name) => element.GetProperty(name).GetString() ?? "";
+
+static double Number(JsonElement element, string name) => element.GetProperty(name).GetDouble();
+
+static double? Optional(JsonElement element, string name) =>
+    element.GetProperty(name) is { ValueKind: JsonValueKind.Number } value ? value.GetDouble() : null;
+
+static string Show(double? number) => number is { } value ? Chart.Show(value) : "-";
+
+internal sealed record Figure(string Series, double X, string Axis, string Unit, double Median, double Low, double High);
+
+internal static partial class Markers
+{
+    [GeneratedRegex("<!-- figures: (?<what>[^>]*?) -->.*?<!-- /figures -->", RegexOptions.Singleline)]
+    public static partial Regex Figures();
+}
+
+/// <summary>Lines over categories: what grows by powers of ten stands at equal distances. The whiskers are 95 % intervals.</summary>
+internal static class Chart
+{
+    private const int Width = 720, Height = 340, Left = 70, Right = 20, Top = 20, Bottom = 48, LegendRow = 18;
+
+    // Readable on white and on black alike; the text follows the reader's scheme.
+    private static readonly string[] Colours = ["#2f81f7", "#e3651d", "#3fa45b", "#a371f7", "#c9a227", "#d4477e"];
+
+    public static string Draw(List<Figure> figures)
+    {
+        var xs = figures.Select(f => f.X).Distinct().Order().ToArray();
+        var series = figures.GroupBy(f => f.Series).ToArray();
+        var top = Ceiling(figures.Max(f => f.High));
+        var height = Height + (series.Length * LegendRow);
+        var svg = new StringBuilder();
+        svg.Append(CultureInfo.InvariantCulture, $"""
+            <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {Width} {height}" font-family="system-ui, sans-serif" font-size="12">
+            <style>
+              text {SvgStyle("#24292f")} .grid {SvgGrid("#d0d7de")}
+              @media (prefers-color-scheme: dark) {SvgDark()}
+            </style>
+
+            """);
+        for (var tick = 0; tick <= 4; tick++)
+        {
+            var value = top * tick / 4;
+            svg.Append(CultureInfo.InvariantCulture, $"<line class=\"grid\" x1=\"{Left}\" x2=\"{Width - Right}\" y1=\"{Y(value):F1}\" y2=\"{Y(value):F1}\"/>");
+            svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{Left - 8}\" y=\"{Y(value) + 4:F1}\" text-anchor=\"end\">{Show(value)}</text>\n");
+        }
+
+        for (var i = 0; i < xs.Length; i++)
+        {
+            svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{X(i):F1}\" y=\"{Height - Bottom + 18}\" text-anchor=\"middle\">{Show(xs[i])}</text>\n");
+        }
+
+        svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{(Left + Width - Right) / 2}\" y=\"{Height - 10}\" text-anchor=\"middle\">{Escape(figures[0].Axis)}</text>");
+        svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{Left}\" y=\"{Top - 6}\">{Escape(figures[0].Unit)}</text>\n");
+        for (var i = 0; i < series.Length; i++)
+        {
+            var colour = Colours[i % Colours.Length];
+            var points = series[i].OrderBy(f => f.X).Select(f => (X: X(Array.IndexOf(xs, f.X)), f)).ToArray();
+            svg.Append(CultureInfo.InvariantCulture, $"<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{string.Join(' ', points.Select(p => FormattableString.Invariant($"{p.X:F1},{Y(p.f.Median):F1}")))}\"/>\n");
+            foreach (var (x, f) in points)
+            {
+                svg.Append(CultureInfo.InvariantCulture, $"<line stroke=\"{colour}\" x1=\"{x:F1}\" x2=\"{x:F1}\" y1=\"{Y(f.Low):F1}\" y2=\"{Y(f.High):F1}\"/>");
+                svg.Append(CultureInfo.InvariantCulture, $"<circle fill=\"{colour}\" cx=\"{x:F1}\" cy=\"{Y(f.Median):F1}\" r=\"3\"><title>{Escape(f.Series)}: {Show(f.Median)} {Escape(f.Unit)}</title></circle>\n");
+            }
+
+            var row = Height + (i * LegendRow);
+            svg.Append(CultureInfo.InvariantCulture, $"<rect fill=\"{colour}\" x=\"{Left}\" y=\"{row}\" width=\"12\" height=\"4\"/><text x=\"{Left + 20}\" y=\"{row + 7}\">{Escape(series[i].Key)}</text>\n");
+        }
+
+        return svg.Append("</svg>\n").ToString();
+
+        double X(int i) => xs.Length == 1 ? (Left + Width - Right) / 2.0 : Left + 20 + (i * (Width - Left - Right - 40.0) / (xs.Length - 1));
+
+        double Y(double value) => Height - Bottom - (Math.Min(value, top) / top * (Height - Top - Bottom));
+    }
+
+    public static string Show(double value) => value switch
+    {
+        _ when value == Math.Round(value) && Math.Abs(value) < 1e9 => value.ToString("N0", CultureInfo.InvariantCulture),
+        _ when Math.Abs(value) >= 100 => value.ToString("N0", CultureInfo.InvariantCulture),
+        _ when Math.Abs(value) >= 10 => value.ToString("N1", CultureInfo.InvariantCulture),
+        _ => value.ToString("0.##", CultureInfo.InvariantCulture),
+    };
+
+    /// <summary>The next of 1, 2, 4 or 8 times a power of ten: quarters of it are round.</summary>
+    private static double Ceiling(double value)
+    {
+        if (value <= 0)
+        {
+            return 1;
+        }
+
+        var power = Math.Pow(10, Math.Floor(Math.Log10(value)));
+        return new[] { 1, 2, 4, 8, 10 }.First(factor => factor * power >= value) * power;
+    }
+
+    private static string Escape(string text) => SecurityElement.Escape(text);
+
+    private static string SvgStyle(string colour) => $"{{ fill: {colour}; }}";
+
+    private static string SvgGrid(string colour) => $"{{ stroke: {colour}; stroke-width: 1; }}";
+
+    private static string SvgDark() => $"{{ text {SvgStyle("#e6edf3")} .grid {SvgGrid("#30363d")} }}";
+}
