@@ -65,21 +65,12 @@ internal sealed partial class TcpConnection
     public void Complete(long version)
     {
         long word = Volatile.Read(ref _word);
-        while (true)
+        if (!LeaseWord.IsHeldBy(word, version))
         {
-            if (!LeaseWord.IsHeldBy(word, version))
-            {
-                ThrowIfStale(version);
-            }
-
-            long seen = Interlocked.CompareExchange(ref _word, word | LeaseWord.Completed, word);
-            if (seen == word)
-            {
-                return;
-            }
-
-            word = seen;
+            ThrowIfStale(version);
         }
+
+        Volatile.Write(ref _completedAt, word);
     }
 
     public Stream StreamFor(LeaseHandle handle, long version) => PerLease(

@@ -15,6 +15,7 @@ internal sealed partial class TcpConnection
     private readonly PoolClock _clock;
     private ILeaseOwner _owner;
     private long _word;
+    private long _completedAt;
     private int _interruptReason = -1;
     private volatile bool _peerHasClosed;
 
@@ -235,11 +236,13 @@ internal sealed partial class TcpConnection
         return false;
     }
 
+    public bool WasCompletedAt(long word) => Volatile.Read(ref _completedAt) == word;
+
     /// <summary>True while the lease that was given <paramref name="version"/> is running, completed and without operations in flight.</summary>
     public bool IsCleanlyCompleted(long version, out long seen)
     {
         seen = Volatile.Read(ref _word);
-        return LeaseWord.IsHeldBy(seen, version) && (seen & (LeaseWord.Completed | LeaseWord.InFlight)) == LeaseWord.Completed;
+        return LeaseWord.IsHeldBy(seen, version) && (seen & LeaseWord.InFlight) == 0 && Volatile.Read(ref _completedAt) == seen;
     }
 
     /// <summary>

@@ -268,7 +268,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         }
 
         // From here the connection is the pool's alone, so its pipes can be released and its TLS parked without a race.
-        CloseReason? fault = discard || (flags & LeaseWord.Completed) == 0 ? connection.ReasonNotCompleted()
+        CloseReason? fault = discard || !connection.WasCompletedAt(flags) ? connection.ReasonNotCompleted()
             : (flags & LeaseWord.InFlight) != 0 ? CloseReason.ReturnedDirty
             : FindReturnFault(connection, version);
 
