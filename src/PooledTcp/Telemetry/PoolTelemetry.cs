@@ -17,6 +17,8 @@ internal sealed class PoolTelemetry
     private readonly ClientTelemetry _client;
     private readonly PoolInstruments _instruments;
     private readonly IPoolGauges _gauges;
+    private readonly Histogram<double> _waitTime;
+    private readonly Histogram<double> _useTime;
     private readonly string _pool;
     private readonly bool _isAdHoc;
     private volatile PoolNames _names;
@@ -26,6 +28,8 @@ internal sealed class PoolTelemetry
         _client = client;
         _instruments = client.Instruments;
         _gauges = gauges;
+        _waitTime = _instruments.WaitTime;
+        _useTime = _instruments.UseTime;
         _isAdHoc = isAdHoc;
 
         // Keys are unbounded, and a partition may name a tenant.
@@ -36,7 +40,7 @@ internal sealed class PoolTelemetry
     public PoolTags Tags => _names.Tags;
 
     /// <summary>Somebody wants to know of a rent that found an idle connection.</summary>
-    public bool ObservesRents => _instruments.WaitTime.Enabled || _instruments.UseTime.Enabled || (_client.Settings.LeaseSpans && PoolSpans.Rents.HasListeners());
+    public bool ObservesRents => _waitTime.Enabled || _useTime.Enabled || (_client.Settings.LeaseSpans && PoolSpans.Rents.HasListeners());
 
     /// <summary>Somebody wants to know how long a probe or a reset takes.</summary>
     public bool TimesHealthChecks => _instruments.HealthCheckDuration.Enabled;
