@@ -91,11 +91,6 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
             connection?.Facts,
             failure is null ? null : failure is NoLocalPortException ? ErrorTypes.LocalPortsExhausted : ErrorTypes.Of(failure),
             isCalledOff: _isCalledOff && failure is OperationCanceledException);
-        if (failure is not null)
-        {
-            pool.DialFailed(this, failure);
-        }
-
         if (timer is not null)
         {
             await timer.DisposeAsync().ConfigureAwait(false);
@@ -105,6 +100,10 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
         if (connection is not null)
         {
             pool.DialSucceeded(this, connection);
+        }
+        else
+        {
+            pool.DialFailed(this, failure!);
         }
     }
 
