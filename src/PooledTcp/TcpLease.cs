@@ -30,18 +30,10 @@ public readonly struct TcpLease : IAsyncDisposable, IDisposable, IEquatable<TcpL
     private readonly LeaseHandle? _handle;
     private readonly long _version;
 
-    /// <summary>For a caller, who alone holds the handle from here on.</summary>
-    internal TcpLease(TcpConnection connection)
-    {
-        _handle = connection.LendHandle();
-        _version = _handle.LentFor;
-    }
-
-    /// <summary>For a hook, whose lease the pool ends whatever becomes of its copies.</summary>
-    internal TcpLease(LeaseHandle handle)
+    internal TcpLease(LeaseHandle handle, long version)
     {
         _handle = handle;
-        _version = handle.Connection.CurrentVersion;
+        _version = version;
     }
 
     /// <summary>Identifies the connection in logs and traces; unique in the process, never reused.</summary>

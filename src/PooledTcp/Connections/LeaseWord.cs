@@ -7,10 +7,9 @@ namespace PooledTcp.Connections;
 /// <remarks>
 /// <code>
 /// bits 0-1   phase      Pooled (the pool is handling it), Idle, Leased, Closed
-/// bit  2     completed  the caller said the exchange ended; starting another operation withdraws it
-/// bit  3     receiving  a receive is in flight
-/// bit  4     sending    a send is in flight
-/// bits 5-15  operations how many began, so that a word that looks the same is the same
+/// bit  2     receiving  a receive is in flight
+/// bit  3     sending    a send is in flight
+/// bits 4-15  operations how many began, so that a word that looks the same is the same
 /// bits 16-63 version    one more at each lease, so 2^48 leases before a number comes again
 /// </code>
 /// </remarks>
@@ -22,12 +21,11 @@ internal static class LeaseWord
     public const long Leased = 2;
     public const long Closed = 3;
 
-    public const long Completed = 1 << 2;
-    public const long Receiving = 1 << 3;
-    public const long Sending = 1 << 4;
+    public const long Receiving = 1 << 2;
+    public const long Sending = 1 << 3;
     public const long InFlight = Receiving | Sending;
 
-    private const long OperationStep = 1 << 5;
+    private const long OperationStep = 1 << 4;
     private const long OperationMask = VersionStep - OperationStep;
 
     public const long VersionStep = 1 << 16;
@@ -37,9 +35,9 @@ internal static class LeaseWord
 
     public static long Version(long word) => word & VersionMask;
 
-    /// <summary>The word with one more operation begun: it takes a completion back, since the exchange has evidently not ended.</summary>
+    /// <summary>The word with one more operation begun.</summary>
     public static long Begin(long word, long operation) =>
-        (word & ~(OperationMask | Completed)) | ((word + OperationStep) & OperationMask) | operation;
+        (word & ~OperationMask) | ((word + OperationStep) & OperationMask) | operation;
 
     /// <summary>True when the word still belongs to the lease that was given <paramref name="version"/>.</summary>
     public static bool IsHeldBy(long word, long version) => (word & (VersionMask | PhaseMask)) == (version | Leased);

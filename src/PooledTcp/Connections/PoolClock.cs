@@ -13,7 +13,9 @@ internal sealed class PoolClock(TimeProvider time)
     public TimeProvider Time { get; } = time;
 
     /// <summary>The last reading anybody took; never ahead of the true time.</summary>
-    public TimeSpan Coarse => new(Volatile.Read(ref _coarse));
+    public TimeSpan Coarse => new(CoarseTicks);
+
+    public long CoarseTicks => Volatile.Read(ref _coarse);
 
     /// <summary>
     /// One shot. It outlives the caller who happens to need it first, so it flows nobody's context: not its AsyncLocals, not

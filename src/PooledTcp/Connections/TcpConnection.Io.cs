@@ -134,6 +134,9 @@ internal sealed partial class TcpConnection
             long seen = Interlocked.CompareExchange(ref _word, LeaseWord.Begin(word, operation), word);
             if (seen == word)
             {
+                // An exchange that goes on has evidently not ended. The word says so by its count of operations, until that
+                // count comes round.
+                Volatile.Write(ref _completedAt, 0);
                 return;
             }
 
@@ -158,18 +161,17 @@ internal sealed partial class TcpConnection
         _bytesReceived += received;
         if (received == 0 && length > 0)
         {
-            _endOfStream = true;
+            Mark(Marks.EndOfStream);
         }
 
-        // A Complete() that came during the operation was too early: what it brought was not known yet.
-        Interlocked.And(ref _word, ~(LeaseWord.Receiving | LeaseWord.Completed));
+        Interlocked.And(ref _word, ~LeaseWord.Receiving);
         return received;
     }
 
     private void EndSend(int length)
     {
         _bytesSent += length;
-        Interlocked.And(ref _word, ~(LeaseWord.Sending | LeaseWord.Completed));
+        Interlocked.And(ref _word, ~LeaseWord.Sending);
     }
 
     /// <summary>
@@ -181,8 +183,8 @@ internal sealed partial class TcpConnection
         bool nothingSent = !_sendStarted;
         bool nothingReceived = _bytesReceived == 0;
         bool lost = exception is SocketException or IOException or ObjectDisposedException or AuthenticationException;
-        _broken = true;
         _lost |= lost;
+        Mark(Marks.Broken);
         Interlocked.And(ref _word, ~operation);
         if (!lost)
         {

@@ -11,17 +11,21 @@ internal sealed partial class TcpConnection
     /// <summary>On loan to a caller: not to a hook, nor taken by a rent that is still looking at it.</summary>
     public bool IsOnLoan => IsLeased && Volatile.Read(ref _handle) is null;
 
-    /// <summary><see cref="Uses"/> as the sweep saw it last. The sweep alone uses it.</summary>
+    /// <summary><see cref="WarmState.Uses"/> as the sweep saw it last. The sweep alone uses it.</summary>
     public int UsesSeen { get; set; }
 
     /// <summary>How long the lease has run, or ran: exact to about a second, as the start is read from the coarse clock.</summary>
-    public TimeSpan LeaseAge => _clock.Coarse - _rentedAt;
+    public TimeSpan LeaseAge => _clock.Coarse - new TimeSpan(_rentedAt);
 
     /// <summary>When the lease began, if its length is to be told: only then is that exact. Null when nobody wants to know.</summary>
-    public TimeSpan? ObservedSince => _isObserved ? _rentedAt : null;
+    public TimeSpan? ObservedSince => _isObserved ? new TimeSpan(_rentedAt) : null;
 
     /// <summary>The lease has a span, which ends with it. Before the caller has the lease.</summary>
-    public void GiveSpan(Activity span) => _leaseSpan = new LeaseSpan(CurrentVersion, span);
+    public void GiveSpan(Activity span)
+    {
+        _leaseSpan = new LeaseSpan(CurrentVersion, span);
+        Mark(Marks.Extras);
+    }
 
     /// <summary>
     /// The span of the lease that was given <paramref name="version"/>: for one caller only, whoever ends the lease in the end,
@@ -33,6 +37,17 @@ internal sealed partial class TcpConnection
         return seen is not null && seen.Version == version && Interlocked.CompareExchange(ref _leaseSpan, null, seen) == seen ? seen.Span : null;
     }
 
+    /// <summary>The lease that had them is over, and the connection is the pool's: the next one begins without.</summary>
+    public void EndExtras()
+    {
+        if ((Marks & Marks.Extras) != 0)
+        {
+            _rentedBy = null;
+            _isObserved = false;
+            Unmark(Marks.Extras);
+        }
+    }
+
     /// <summary>Where the lease was rented; null unless <c>Health.CaptureLeaseStacks</c> was on.</summary>
     public StackTrace? RentedBy => _rentedBy;
 
@@ -40,12 +55,13 @@ internal sealed partial class TcpConnection
     /// For the handle of a new lease. Call it last, when the connection is taken and its record begun: the connection lets go
     /// of the handle, and from here on only the lease keeps it.
     /// </summary>
-    public LeaseHandle LendHandle()
+    public TcpLease LendHandle()
     {
         LeaseHandle handle = _handle!;
-        handle.LentFor = CurrentVersion;
+        long version = CurrentVersion;
+        handle.LentFor = version;
         Volatile.Write(ref _handle, null);
-        return handle;
+        return new TcpLease(handle, version);
     }
 
     /// <summary>
@@ -100,7 +116,7 @@ internal sealed partial class TcpConnection
     public bool TryFindOverdue(TimeSpan now, TimeSpan limit)
     {
         long version = CurrentVersion;
-        if (!IsOnLoan || _warnedOf == version || now - _rentedAt < limit || !LeaseWord.IsHeldBy(Volatile.Read(ref _word), version))
+        if (!IsOnLoan || _warnedOf == version || now.Ticks - _rentedAt < limit.Ticks || !LeaseWord.IsHeldBy(Volatile.Read(ref _word), version))
         {
             return false;
         }

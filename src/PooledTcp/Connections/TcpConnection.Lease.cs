@@ -11,15 +11,8 @@ internal sealed partial class TcpConnection
     private static readonly StreamPipeReaderOptions ReaderOptions = new(leaveOpen: true);
     private static readonly StreamPipeWriterOptions WriterOptions = new(leaveOpen: true);
 
-    private TimeSpan _rentedAt;
-    private long _bytesSent;
-    private long _bytesReceived;
-    private bool _sendStarted;
-    private volatile bool _broken;
     private volatile bool _lost;
-    private volatile bool _endOfStream;
     private long _readStyle;
-    private LeaseHandle? _handle;
     private StackTrace? _rentedBy;
     private volatile bool _isLost;
     private bool _isObserved;
@@ -34,9 +27,9 @@ internal sealed partial class TcpConnection
 
     public TimeSpan Age(long version) => Checked(version)._clock.Read() - CreatedAt;
 
-    public TimeSpan IdleFor(long version) => Checked(version).Uses > 1 ? _rentedAt - IdleSince : TimeSpan.Zero;
+    public TimeSpan IdleFor(long version) => Checked(version).Uses > 1 ? new TimeSpan(_rentedAt - _idleSince) : TimeSpan.Zero;
 
-    public bool PeerClosed(long version) => Checked(version)._endOfStream || _transport.PeerClosed;
+    public bool PeerClosed(long version) => (Checked(version).Marks & Marks.EndOfStream) != 0 || _transport.PeerClosed;
 
     public object? SessionFor(long version) => Checked(version).Session;
 
@@ -52,7 +45,7 @@ internal sealed partial class TcpConnection
     /// the pool; not a cancellation), and the exchange may be sent again. Never throws.
     /// </summary>
     public bool FailedSafely(long version, bool idempotent) =>
-        LeaseWord.IsHeldBy(Volatile.Read(ref _word), version) && (_lost || _endOfStream) && MayBeSentAgain(idempotent);
+        LeaseWord.IsHeldBy(Volatile.Read(ref _word), version) && (_lost || (Marks & Marks.EndOfStream) != 0) && MayBeSentAgain(idempotent);
 
     public void ThrowIfStale(long version)
     {
@@ -80,12 +73,18 @@ internal sealed partial class TcpConnection
     {
         ThrowIfStale(version);
         SetReadStyle(version, ReadStyle.Pipe);
+        MarkExtras();
         return PerLease(ref handle.Input, handle, version, static (h, v) =>
             new LeasePipeReader(v, PipeReader.Create(new LeaseStream(h, v, ReadStyle.Pipe), ReaderOptions)));
     }
 
-    public PipeWriter OutputFor(LeaseHandle handle, long version) => PerLease(ref handle.Output, handle, version, static (h, v) =>
-        new LeasePipeWriter(v, PipeWriter.Create(new LeaseStream(h, v, ReadStyle.Direct), WriterOptions))).Writer;
+    public PipeWriter OutputFor(LeaseHandle handle, long version)
+    {
+        ThrowIfStale(version);
+        MarkExtras();
+        return PerLease(ref handle.Output, handle, version, static (h, v) =>
+            new LeasePipeWriter(v, PipeWriter.Create(new LeaseStream(h, v, ReadStyle.Direct), WriterOptions))).Writer;
+    }
 
     /// <summary>
     /// Why a completed lease must not go idle, by its own record; null when that is clean. What may be left in the
@@ -98,12 +97,12 @@ internal sealed partial class TcpConnection
             return interrupted;
         }
 
-        if (_broken)
+        if ((Marks & Marks.Broken) != 0)
         {
             return CloseReason.Faulted;
         }
 
-        if (_endOfStream)
+        if ((Marks & Marks.EndOfStream) != 0)
         {
             return CloseReason.PeerClosed;
         }
@@ -117,12 +116,12 @@ internal sealed partial class TcpConnection
         return HasPipeLeftovers(version) ? CloseReason.ReturnedDirty : null;
     }
 
-    /// <summary>True when nothing has to be released or parked at return: the word alone changes.</summary>
-    public bool ReturnsPlainly => _handle is { HasPipes: false } && !_transport.NeedsParking;
-
     /// <summary>Why a lease that was not completed closes.</summary>
     public CloseReason ReasonNotCompleted() =>
-        _isLost ? CloseReason.Leaked : InterruptReason ?? (_broken ? CloseReason.Faulted : _endOfStream ? CloseReason.PeerClosed : CloseReason.Abandoned);
+        _isLost ? CloseReason.Leaked
+        : InterruptReason ?? ((Marks & Marks.Broken) != 0 ? CloseReason.Faulted
+        : (Marks & Marks.EndOfStream) != 0 ? CloseReason.PeerClosed
+        : CloseReason.Abandoned);
 
     /// <summary>Gives the pipes' buffers back. Call it when the lease is over: never flushes.</summary>
     public void ReleasePipes(long version)
@@ -144,9 +143,17 @@ internal sealed partial class TcpConnection
         (_handle?.Input is { } input && input.Version == version && input.HasLeftovers)
         || (_handle?.Output is { } output && output.Version == version && output.UnflushedBytes > 0);
 
+    private void MarkExtras()
+    {
+        if ((Marks & Marks.Extras) == 0)
+        {
+            Mark(Marks.Extras);
+        }
+    }
+
     private void ResetLeaseRecord()
     {
-        _rentedAt = _clock.Coarse;
+        _rentedAt = _clock.CoarseTicks;
         _bytesSent = 0;
         _bytesReceived = 0;
         _sendStarted = false;

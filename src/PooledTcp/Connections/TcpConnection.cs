@@ -9,28 +9,26 @@ namespace PooledTcp.Connections;
 /// One TCP connection from its dial to its close: the state word that says who may touch it, the record of the current
 /// lease, and what the pool notes about it. The bytes are <see cref="Transport"/>'s, who gets it next is the pool's.
 /// </summary>
-internal sealed partial class TcpConnection
+internal sealed partial class TcpConnection : WarmState
 {
-    private readonly Transport _transport;
     private readonly PoolClock _clock;
-    private ILeaseOwner _owner;
-    private long _word;
-    private long _completedAt;
     private int _interruptReason = -1;
-    private volatile bool _peerHasClosed;
 
     public TcpConnection(long id, string poolName, Transport transport, ILeaseOwner owner, int generation, double lifetimeFactor, PoolClock clock)
+        : base(transport, owner)
     {
         Id = id;
         PoolName = poolName;
-        _transport = transport;
-        _owner = owner;
         Generation = generation;
         LifetimeFactor = lifetimeFactor;
         _clock = clock;
         CreatedAt = clock.Read();
         IdleSince = CreatedAt;
         _handle = new LeaseHandle(this);
+        if (transport.NeedsParking)
+        {
+            Mark(Marks.ReturnsCarefully);
+        }
     }
 
     /// <summary>Unique in the process, never reused.</summary>
@@ -53,23 +51,11 @@ internal sealed partial class TcpConnection
     /// <summary>On the pool clock: when it was open and set up. Written before anybody can rent it.</summary>
     public TimeSpan JoinedAt { get; set; }
 
-    /// <summary>
-    /// On the pool's coarse clock at the last return: up to one maintenance tick before the true moment. Written by the
-    /// returner before it publishes the connection as idle, so whoever takes it from idle reads the right value.
-    /// </summary>
-    public TimeSpan IdleSince { get; set; }
-
-    /// <summary>Leases so far, the current one included.</summary>
-    public int Uses { get; private set; }
-
     /// <summary>What the handshake produced.</summary>
     public object? Session { get; set; }
 
     /// <summary>Position in the pool's <c>ConnectionTable</c>.</summary>
     public int TableIndex { get; set; } = -1;
-
-    /// <summary>The slot of <c>IdleStore</c> that points here, or -1. Written only while the writer owns the connection.</summary>
-    public int Slot { get; set; } = -1;
 
     /// <summary>Table index + 1 of the connection below in the idle stack. See <c>IdleStack</c> for who may read it when.</summary>
     public int NextIdle;
@@ -78,31 +64,15 @@ internal sealed partial class TcpConnection
     public volatile bool Linked;
 
     /// <summary>
-    /// Set by the sweep when the connection may expire before the next sweep: whoever takes it then reads the clock.
-    /// It is what lets every other rent do without one.
+    /// The kernel has the peer's FIN or RST: an idle connection then closes at once, one on its way to somebody is not lent, and one
+    /// on loan closes at its return.
     /// </summary>
-    public volatile bool ExpiresSoon;
-
-    /// <summary>
-    /// The kernel has the peer's FIN or RST. Set once, by whoever saw it first, and never taken back: an idle connection then
-    /// closes at once, one on its way to somebody is not lent, and one on loan closes at its return.
-    /// </summary>
-    public bool PeerHasClosed => _peerHasClosed;
+    public bool PeerHasClosed => (Marks & Marks.PeerClosed) != 0;
 
     /// <summary>An event will tell of the peer's close. False: the sweep has to look.</summary>
     public volatile bool IsWatched;
 
-    /// <summary>
-    /// A full fence: the word is read after others can see the flag. A rent takes the word and then reads the flag, a return
-    /// publishes the word and then reads the flag; so whoever comes second sees the first.
-    /// </summary>
-    public void MarkPeerClosed()
-    {
-        _peerHasClosed = true;
-        Interlocked.MemoryBarrier();
-    }
-
-    /// <summary>On the pool's clock: the end of the last probe. Written and read as <see cref="IdleSince"/> is.</summary>
+    /// <summary>On the pool's clock: the end of the last probe. Written and read as <see cref="WarmState.IdleSince"/> is.</summary>
     public TimeSpan ProbedAt { get; set; }
 
     /// <summary>The last time the peer was heard of, as far as the pool knows: by a lease or by a probe.</summary>
@@ -178,6 +148,23 @@ internal sealed partial class TcpConnection
     }
 
     /// <summary>
+    /// The lease of a connection that was taken from idle, if nobody wants to know more of it than the pool itself.
+    /// </summary>
+    public TcpLease Lend()
+    {
+        if (++Uses >= MaxUses)
+        {
+            Mark(Marks.Worn);
+        }
+
+        _rentedAt = _clock.CoarseTicks;
+        _bytesSent = 0;
+        _bytesReceived = 0;
+        _sendStarted = false;
+        return LendHandle();
+    }
+
+    /// <summary>
     /// Starts the record of a new lease. Call it while the connection is leased to nobody yet: after
     /// <see cref="TryTake"/> or <see cref="LendDirectly"/>, before the caller gets the handle.
     /// </summary>
@@ -185,10 +172,18 @@ internal sealed partial class TcpConnection
     /// <param name="isObserved">What becomes of the lease is to be told.</param>
     public void BeginLease(StackTrace? rentedBy = null, bool isObserved = false)
     {
-        Uses++;
+        if (++Uses >= MaxUses)
+        {
+            Mark(Marks.Worn);
+        }
+
         BeginHookLease();
         _rentedBy = rentedBy;
         _isObserved = isObserved;
+        if (rentedBy is not null || isObserved)
+        {
+            Mark(Marks.Extras);
+        }
     }
 
     /// <summary>The same for a hook of the endpoint, which does not count as a use.</summary>
@@ -207,11 +202,25 @@ internal sealed partial class TcpConnection
     }
 
     /// <summary>
-    /// Leased to idle in one swap, from the very word that <see cref="IsCleanlyCompleted"/> saw. False when anything happened
-    /// to the lease since: the word counts operations, so one that began, ended and was completed again shows, too.
+    /// The common return, leased to idle in one swap: a lease that was completed, did nothing that must be looked at, and has nothing
+    /// in flight. False when it is not so, or was not at the moment of the swap: the word counts operations, so one that began, ended
+    /// and was completed again meanwhile shows, too. Only reads and IdleSince come before the swap.
     /// </summary>
-    public bool TryEndCompleted(long seen) =>
-        Interlocked.CompareExchange(ref _word, LeaseWord.Version(seen) | LeaseWord.Idle, seen) == seen;
+    public bool TryEndPlainly(long version)
+    {
+        long word = Volatile.Read(ref _word);
+        if (!LeaseWord.IsHeldBy(word, version)
+            || (word & LeaseWord.InFlight) != 0
+            || Volatile.Read(ref _completedAt) != word
+            || Marks != Marks.None
+            || (_bytesSent > 0 && _bytesReceived == 0))
+        {
+            return false;
+        }
+
+        _idleSince = _clock.CoarseTicks;
+        return Interlocked.CompareExchange(ref _word, version | LeaseWord.Idle, word) == word;
+    }
 
     /// <summary>
     /// Leased to pooled whatever its flags, for a return that will not go idle. False when the lease had ended already.
@@ -237,13 +246,6 @@ internal sealed partial class TcpConnection
     }
 
     public bool WasCompletedAt(long word) => Volatile.Read(ref _completedAt) == word;
-
-    /// <summary>True while the lease that was given <paramref name="version"/> is running, completed and without operations in flight.</summary>
-    public bool IsCleanlyCompleted(long version, out long seen)
-    {
-        seen = Volatile.Read(ref _word);
-        return LeaseWord.IsHeldBy(seen, version) && (seen & LeaseWord.InFlight) == 0 && Volatile.Read(ref _completedAt) == seen;
-    }
 
     /// <summary>
     /// Pooled to idle. A full fence: what the publisher reads next (waiters, generation) is read after others can see the
@@ -276,6 +278,7 @@ internal sealed partial class TcpConnection
     public void Interrupt(CloseReason reason)
     {
         Interlocked.CompareExchange(ref _interruptReason, (int)reason, -1);
+        Mark(Marks.Interrupted);
 
         // The lease is in the middle of something: the stream is out of step, and the peer must notice.
         _transport.BeginClosing().Abort();

@@ -35,12 +35,18 @@ internal sealed partial class ConnectionPool
     public TcpConnection NewConnection(Transport transport, Dial dial, PoolSettings settings)
     {
         double factor = 1 - (_settings.LifetimeJitter * Services.NextRandom());
-        return new TcpConnection(PoolServices.NextConnectionId(), Name, transport, this, dial.Generation, factor, Services.Clock)
+        TcpConnection connection = new(PoolServices.NextConnectionId(), Name, transport, this, dial.Generation, factor, Services.Clock)
         {
             Target = dial.Plan.Race.Winner,
             Setup = dial.Setup,
             VanishedAfter = settings.Socket.KeepAliveTotal,
         };
+        if (Hooks.Reset is not null)
+        {
+            connection.Mark(Marks.ReturnsCarefully);
+        }
+
+        return connection;
     }
 
     public void DialSucceeded(Dial dial, TcpConnection connection)
@@ -64,9 +70,15 @@ internal sealed partial class ConnectionPool
             _portsHeldOff = false;
             NoteAccount(connection.Transport.PortAccount);
             _table.Add(connection);
+            connection.MaxUses = _settings.MaxUses;
             if (connection.Target is { } target)
             {
                 target.Connections++;
+                if (target.IsRemoved)
+                {
+                    // It left the name while it was dialed: nobody else comes by to mark it.
+                    connection.Mark(Marks.Outdated);
+                }
             }
 
             unwanted = dial.Generation != _generation || _state == PoolState.Closed;

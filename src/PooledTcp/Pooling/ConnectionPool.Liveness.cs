@@ -34,7 +34,7 @@ internal sealed partial class ConnectionPool
             return;
         }
 
-        connection.MarkPeerClosed();
+        connection.Mark(Marks.PeerClosed);
         if (connection.TryEvict())
         {
             ThreadPool.UnsafeQueueUserWorkItem(

@@ -106,9 +106,13 @@ internal sealed partial class ConnectionPool
         {
             foreach (TcpConnection? connection in _table.Items)
             {
-                if (connection is { Target.IsRemoved: true } && connection.TryEvict())
+                if (connection is { Target.IsRemoved: true })
                 {
-                    evicted.Add(connection);
+                    connection.Mark(Marks.Outdated);
+                    if (connection.TryEvict())
+                    {
+                        evicted.Add(connection);
+                    }
                 }
             }
         }

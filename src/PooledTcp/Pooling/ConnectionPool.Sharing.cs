@@ -7,7 +7,6 @@ namespace PooledTcp.Pooling;
 /// <summary>The pool's side of MaxTotalConnections: grants it is told of, and connections that give way to other pools.</summary>
 internal sealed partial class ConnectionPool
 {
-    private readonly SharedCap _cap;
     private readonly CapShare _share;
 
     /// <summary>The most connections this pool could have.</summary>

@@ -34,10 +34,8 @@ internal sealed partial class ConnectionPool
         Dial[] dials;
         lock (_gate)
         {
-            _generationReason = reason;
-            _generation++;
+            EndGeneration(reason);
             _peerIdleLimit.Forget();
-            Interlocked.MemoryBarrier();
             dials = [.. _dials];
         }
 
@@ -116,7 +114,7 @@ internal sealed partial class ConnectionPool
 
             reach = Reach;
             tooLarge = TakeWarmUps(above: reach);
-            MarkAllForTheClock();
+            MarkAll();
             RefreshDetour();
         }
 
@@ -216,8 +214,7 @@ internal sealed partial class ConnectionPool
             _state = PoolState.Closed;
             names = _names;
             _paused = false;
-            _generationReason = CloseReason.PoolShutdown;
-            _generation++;
+            EndGeneration(CloseReason.PoolShutdown);
             waiters = DequeueAll(now);
             warm = TakeWarmUps();
             dials = [.. _dials];
@@ -264,6 +261,17 @@ internal sealed partial class ConnectionPool
             Interlocked.Exchange(ref _breakerTimer, null)?.Dispose();
             _names?.End();
             return true;
+        }
+    }
+
+    /// <summary>Under the gate: no connection that was opened so far is lent any more.</summary>
+    private void EndGeneration(CloseReason reason)
+    {
+        _generationReason = reason;
+        _generation++;
+        foreach (TcpConnection? connection in _table.Items)
+        {
+            connection?.Mark(Marks.Outdated);
         }
     }
 

@@ -192,16 +192,30 @@ internal sealed partial class ConnectionPool
 
         // Two intervals ahead: a sweep that comes late must not let a connection be lent past its end.
         TimeSpan horizon = now + (2 * interval);
-        connection.ExpiresSoon = LifetimeEnd(connection, settings) <= horizon
-            || (connection.IsIdleOrProbed && IdleLookAt(connection, settings) <= horizon);
+        if (LifetimeEnd(connection, settings) <= horizon
+            || (connection.IsIdleOrProbed && IdleLookAt(connection, settings) <= horizon))
+        {
+            connection.Mark(Marks.ExpiresSoon);
+        }
+        else
+        {
+            connection.Unmark(Marks.ExpiresSoon);
+        }
+
+        if (FindOutdated(connection) is null)
+        {
+            // Its address is back.
+            connection.Unmark(Marks.Outdated);
+        }
     }
 
-    /// <summary>Under the gate: new settings may have moved every end, so until the next sweep each rent looks at the clock.</summary>
-    private void MarkAllForTheClock()
+    /// <summary>Under the gate: new settings may have moved every end, so until the next sweep each rent and return looks at all of them.</summary>
+    private void MarkAll()
     {
         foreach (TcpConnection? connection in _table.Items)
         {
-            connection?.ExpiresSoon = true;
+            connection?.MaxUses = _settings.MaxUses;
+            connection?.Mark(Marks.ExpiresSoon);
         }
     }
 

@@ -48,7 +48,7 @@ internal sealed partial class ConnectionPool
                 {
                     refusal = ClosedError();
                 }
-                else if (_detour == Detour.None && (connection = _idle.TryTake()) is not null)
+                else if ((_detour & Detour.ConcernsRents) == Detour.None && (connection = _idle.TryTake()) is not null)
                 {
                     // The sweep had the stack in its hands when the warm path looked.
                 }
@@ -268,6 +268,11 @@ internal sealed partial class ConnectionPool
         if (_state != PoolState.Open)
         {
             detour |= Detour.Refusing;
+        }
+
+        if (_settings.Health.CaptureLeaseStacks || _telemetry.TracesLeases)
+        {
+            detour |= Detour.Told;
         }
 
         if (_detour != detour)

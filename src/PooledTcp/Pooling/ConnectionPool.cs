@@ -20,7 +20,7 @@ namespace PooledTcp.Pooling;
 /// nothing slow runs: no socket call, no log, no continuation, no user code.
 /// </para>
 /// <para>
-/// <b>No wake-up is lost.</b> While <see cref="_detour"/> is not zero (someone waits, the pool is paused, shrinking or
+/// <b>No wake-up is lost.</b> While the detour is not zero (someone waits, the pool is paused, shrinking or
 /// shutting down) rents and returns go through the gate. A return publishes its connection and then reads the detour and
 /// the generation; a waiter (or Clear, or a shutdown) publishes itself there and then looks at the idle connections. Both
 /// publications are full fences, so at least one of the two sees the other.
@@ -32,11 +32,10 @@ namespace PooledTcp.Pooling;
 /// </para>
 /// </remarks>
 [SuppressMessage("Design", "CA1001", Justification = "_closed has no timer and no handle: nothing of it needs disposing.")]
-internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
+internal sealed partial class ConnectionPool : WarmPath, IPeerCloseSink
 {
     private readonly Lock _gate = new();
-    private readonly ConnectionTable _table = new();
-    private readonly IdleStore _idle;
+    private readonly ConnectionTable _table;
     private readonly WaiterQueue _waiters = new();
 
     /// <summary>Fires when the pool closes, for hooks that are running.</summary>
@@ -45,7 +44,6 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
     // Written under the gate, read without it by the warm path.
     private volatile PoolSettings _settings;
     private volatile int _generation;
-    private volatile Detour _detour;
 
     // Under the gate only.
     private PoolState _state;
@@ -56,40 +54,25 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
     private int _closing;
 
     public ConnectionPool(string name, bool isAdHoc, PoolSettings settings, IConnector connector, EndpointHooks hooks, PoolServices services)
+        : this(name, isAdHoc, settings, connector, hooks, services, new ConnectionTable())
     {
+    }
+
+    private ConnectionPool(
+        string name, bool isAdHoc, PoolSettings settings, IConnector connector, EndpointHooks hooks, PoolServices services, ConnectionTable table)
+        : base(services, new IdleStore(table, services.IdleSlots))
+    {
+        _table = table;
         Name = name;
         IsAdHoc = isAdHoc;
         Connector = connector;
         Hooks = hooks;
-        Services = services;
         Log = isAdHoc ? services.SharedLogger : new ThrottledLogger(services.Logger, services.Clock.Time);
-        _cap = services.Cap;
         _share = new CapShare(this);
         _settings = settings;
         ResetRoutes(settings);
         _telemetry = new PoolTelemetry(services.Telemetry, this, name, isAdHoc, settings.Address);
-        _idle = new IdleStore(_table, services.IdleSlots);
-    }
-
-    [Flags]
-    private enum Detour
-    {
-        None = 0,
-
-        /// <summary>Someone waits and may be served.</summary>
-        Waiters = 1,
-
-        /// <summary>Rents wait, returns stay idle.</summary>
-        Paused = 2,
-
-        /// <summary>A lowered MaxConnections is not reached yet, or leaves no place for a retry.</summary>
-        Shrinking = 4,
-
-        /// <summary>Draining, closed or retired: nothing is lent to newcomers.</summary>
-        Refusing = 8,
-
-        /// <summary>What a returned connection has to be looked at for.</summary>
-        ConcernsReturns = Waiters | Shrinking | Refusing,
+        RefreshDetour();
     }
 
     public string Name { get; }
@@ -101,30 +84,25 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
 
     public EndpointHooks Hooks { get; }
 
-    public PoolServices Services { get; }
+    public PoolServices Services => _services;
 
     /// <summary>One second per kind of event; ad hoc pools share it, as their number has no bound.</summary>
     private ILogger Log { get; }
 
     public PoolSettings Settings => _settings;
 
-    /// <summary>
-    /// Rents an idle connection if there is a good one and nobody waits for it. Allocates nothing, takes no lock, reads no
-    /// clock; its one system call is the transport's check.
-    /// </summary>
-    public bool TryRent(out TcpLease lease)
+    protected override bool TryLend(TcpConnection connection, out TcpLease lease)
     {
-        if (_detour == Detour.None)
+        TcpConnection? candidate = connection;
+        do
         {
-            while (_idle.TryTake() is { } connection)
+            if (IsUsable(candidate))
             {
-                if (IsUsable(connection))
-                {
-                    lease = Lend(connection, CaptureRenter());
-                    return true;
-                }
+                lease = Lend(candidate, CaptureRenter());
+                return true;
             }
         }
+        while ((_detour & Detour.ConcernsRents) == Detour.None && (candidate = _idle.TryTake()) is not null);
 
         lease = default;
         return false;
@@ -146,42 +124,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
             connection.GiveSpan(span);
         }
 
-        return new TcpLease(connection);
-    }
-
-    void ILeaseOwner.Return(TcpConnection connection, long version, bool discard)
-    {
-        if (connection.TakeSpan(version) is { } span)
-        {
-            PoolSpans.StopBeside(span);
-        }
-
-        // The common return: complete, clean, nothing to release, nobody waiting. The swap loses to any operation that
-        // started meanwhile (it withdraws the completion) and to a second dispose; only reads and IdleSince come before it.
-        if (!discard
-            && connection.IsCleanlyCompleted(version, out long seen)
-            && connection.ReturnsPlainly
-            && _detour == Detour.None
-            && !_cap.IsTight
-            && Hooks.Reset is null
-            && FindReturnFault(connection, version) is null)
-        {
-            // Before the swap: after it the record is the next lease's.
-            TimeSpan? since = connection.ObservedSince;
-            connection.IdleSince = Services.Clock.Coarse;
-            if (connection.TryEndCompleted(seen))
-            {
-                if (since is { } rentedAt)
-                {
-                    ObserveReturn(rentedAt);
-                }
-
-                AfterPublish(connection, version);
-                return;
-            }
-        }
-
-        ReturnCarefully(connection, version, discard);
+        return connection.LendHandle();
     }
 
     /// <summary>
@@ -205,7 +148,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
             // It went idle under a higher limit.
             fault = CloseReason.MaxUses;
         }
-        else if (connection.ExpiresSoon)
+        else if ((connection.Marks & Marks.ExpiresSoon) != 0)
         {
             fault = FindFaultByTheClock(connection, Services.Clock.Read());
         }
@@ -251,12 +194,16 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
             return CloseReason.MaxUses;
         }
 
-        return connection.ExpiresSoon ? FindExpiry(connection, Services.Clock.Read(), wasIdle: false) : null;
+        return (connection.Marks & Marks.ExpiresSoon) != 0 ? FindExpiry(connection, Services.Clock.Read(), wasIdle: false) : null;
     }
 
-    /// <summary>The return of a connection that is faulty, was not completed, has pipes or TLS, or is wanted by someone.</summary>
-    private void ReturnCarefully(TcpConnection connection, long version, bool discard)
+    protected override void ReturnCarefully(TcpConnection connection, long version, bool discard)
     {
+        if (connection.TakeSpan(version) is { } span)
+        {
+            PoolSpans.StopBeside(span);
+        }
+
         if (!connection.TryEndAny(version, out long flags))
         {
             return;
@@ -289,12 +236,15 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         }
         else if (Hooks.Reset is not null)
         {
+            connection.EndExtras();
+
             // Not on the returner's stack, nor in its execution context: this is the pool's work.
             ThreadPool.UnsafeQueueUserWorkItem(
                 static work => _ = work.Pool.ResetAsync(work.Connection, work.Pool.Hooks.Reset!), (Pool: this, Connection: connection), preferLocal: false);
         }
         else
         {
+            connection.EndExtras();
             Recycle(connection);
         }
     }
@@ -322,7 +272,8 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         _idle.Settle(connection);
         long version = connection.CurrentVersion;
         connection.PublishIdle();
-        AfterPublish(connection, version);
+        _idle.Push(connection);
+        LookAfterPublication(connection, version);
     }
 
     /// <summary>
@@ -339,13 +290,8 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         return !IsUsable(connection) || TryHandOver(connection);
     }
 
-    /// <summary>
-    /// The second half of a return: the connection's word says idle already. Link it, then read what others may have
-    /// published before they could see it.
-    /// </summary>
-    private void AfterPublish(TcpConnection connection, long version)
+    protected override void LookAfterPublication(TcpConnection connection, long version)
     {
-        _idle.Push(connection);
         if ((_detour & Detour.ConcernsReturns) != Detour.None)
         {
             ServeFromIdle();

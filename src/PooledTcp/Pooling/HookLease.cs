@@ -34,7 +34,7 @@ internal sealed class HookLease : ILeaseOwner
         try
         {
             // On a thread of its own: a hook that blocks must not keep us past the budget.
-            TcpLease lease = new(connection.HandleForHook);
+            TcpLease lease = new(connection.HandleForHook, version);
             Task<T> run = Task.Run(() => hook(lease, cancellationToken).AsTask(), CancellationToken.None);
             run.ObserveFault(); // we do not wait for the end of a hook that ignores its token
             result = await run.WaitAsync(cancellationToken).ConfigureAwait(false);

@@ -12,7 +12,7 @@ namespace PooledTcp.Pooling;
 /// one compare-and-swap on the connection's own word each way and touches nothing that another processor writes. All other
 /// connections flow through the stack, the warmest on top, so the surplus of a burst sinks, stays idle and is trimmed.
 /// </remarks>
-internal sealed class IdleStore
+internal readonly struct IdleStore
 {
     private const int MaxSlots = 64;
 

@@ -40,7 +40,10 @@ internal sealed class PoolTelemetry
     public PoolTags Tags => _names.Tags;
 
     /// <summary>Somebody wants to know of a rent that found an idle connection.</summary>
-    public bool ObservesRents => _waitTime.Enabled || _useTime.Enabled || (_client.Settings.LeaseSpans && PoolSpans.Rents.HasListeners());
+    public bool ObservesRents => _waitTime.Enabled || _useTime.Enabled || (TracesLeases && PoolSpans.Rents.HasListeners());
+
+    /// <summary>Leases get a span of their own, if anybody listens.</summary>
+    public bool TracesLeases => _client.Settings.LeaseSpans;
 
     /// <summary>Somebody wants to know how long a probe or a reset takes.</summary>
     public bool TimesHealthChecks => _instruments.HealthCheckDuration.Enabled;
@@ -237,7 +240,7 @@ internal sealed class PoolTelemetry
 
     private Activity? StartLease(Activity? caller, in ConnectionFacts connection)
     {
-        if (!_client.Settings.LeaseSpans || !PoolSpans.Rents.HasListeners())
+        if (!TracesLeases || !PoolSpans.Rents.HasListeners())
         {
             return null;
         }
