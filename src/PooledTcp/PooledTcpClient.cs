@@ -301,7 +301,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
         ConnectionPool pool = NewPool(name, isAdHoc: false, settings);
 
         // A configured pool never retires, so its handle never asks for another.
-        _named[name] = new TcpPool(pool, () => pool);
+        _named[name] = new TcpPool(pool.Warm, () => pool);
         if (settings.MinIdleConnections > 0)
         {
             _services.Maintenance.Request(pool);
@@ -318,7 +318,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
             }
 
             ConnectionPool pool = NewPool(key.ToString(), isAdHoc: true, _settings.ForAdHoc(key.Address));
-            entry = new AdHocEntry(pool, new TcpPool(pool, () => GetOrAddAdHoc(key).Core));
+            entry = new AdHocEntry(pool, new TcpPool(pool.Warm, () => GetOrAddAdHoc(key).Core));
             _adHoc[key] = entry;
             _adHocKeys[pool] = key;
 

@@ -69,7 +69,7 @@ public sealed partial class TcpPool
                 // Queued before the failed lease ends: the place under the limit that it leaves is then the retry's.
                 bool again = e is not OperationCanceledException
                     && lease.FailedSafely(options.Idempotent)
-                    && _pool.TryEnqueueRetry(cancellationToken, out another);
+                    && Core.TryEnqueueRetry(cancellationToken, out another);
 
                 // Also when the delegate called Complete() itself before it threw.
                 lease.Discard();

@@ -10,24 +10,24 @@ namespace PooledTcp;
 public sealed partial class TcpPool
 {
     private readonly Func<ConnectionPool> _renew;
-    private volatile ConnectionPool _pool;
+    private volatile WarmPath _warm;
 
-    internal TcpPool(ConnectionPool pool, Func<ConnectionPool> renew)
+    internal TcpPool(WarmPath warm, Func<ConnectionPool> renew)
     {
-        _pool = pool;
+        _warm = warm;
         _renew = renew;
     }
 
     /// <summary>The endpoint's configured name, or the address (and partition) of an ad hoc pool.</summary>
-    public string Name => _pool.Name;
+    public string Name => Core.Name;
 
-    internal ConnectionPool Core => _pool;
+    internal ConnectionPool Core => _warm.Pool;
 
     /// <summary>
     /// The pool that is in use: an ad hoc one that has retired was succeeded by one that other handles talk to, and this
     /// handle must see, clear and resume the same connections.
     /// </summary>
-    private ConnectionPool Current => _pool.IsRetired ? _pool = _renew() : _pool;
+    private ConnectionPool Current => Core.IsRetired ? Renew() : Core;
 
     /// <summary>
     /// Rents a connection: an idle one at once, else the first that is returned or dialed, in the order of the callers,
@@ -41,7 +41,7 @@ public sealed partial class TcpPool
     /// <exception cref="PoolClosedException">The client is draining or disposed.</exception>
     /// <exception cref="OperationCanceledException">The token fired.</exception>
     public ValueTask<TcpLease> RentAsync(CancellationToken cancellationToken = default) =>
-        !cancellationToken.IsCancellationRequested && _pool.TryRent(out TcpLease lease)
+        !cancellationToken.IsCancellationRequested && _warm.TryRent(out TcpLease lease)
             ? new ValueTask<TcpLease>(lease)
             : RentSlowly(timeout: null, cancellationToken);
 
@@ -59,7 +59,7 @@ public sealed partial class TcpPool
                 nameof(timeout), timeout, "A rent's timeout is zero or more, at most 24 days, or Timeout.InfiniteTimeSpan.");
         }
 
-        return !cancellationToken.IsCancellationRequested && _pool.TryRent(out TcpLease lease)
+        return !cancellationToken.IsCancellationRequested && _warm.TryRent(out TcpLease lease)
             ? new ValueTask<TcpLease>(lease)
             : RentSlowly(timeout, cancellationToken);
     }
@@ -67,7 +67,7 @@ public sealed partial class TcpPool
     /// <summary>Rents an idle connection if there is one and nobody waits for it. Never waits, never dials.</summary>
     /// <param name="lease">The lease; <c>default</c> when there was none.</param>
     /// <returns>True when <paramref name="lease"/> holds a connection.</returns>
-    public bool TryRent(out TcpLease lease) => _pool.TryRent(out lease) || (_pool.IsRetired && Current.TryRent(out lease));
+    public bool TryRent(out TcpLease lease) => _warm.TryRent(out lease) || (Core.IsRetired && Renew().Warm.TryRent(out lease));
 
     /// <summary>
     /// Opens connections, MaxConnecting at a time, until <paramref name="count"/> are open (idle or used), so that the first
@@ -84,9 +84,9 @@ public sealed partial class TcpPool
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         Task task;
-        while (!_pool.TryWarmUp(count, cancellationToken, out task))
+        while (!Core.TryWarmUp(count, cancellationToken, out task))
         {
-            _pool = _renew();
+            Renew();
         }
 
         return task;
@@ -107,9 +107,9 @@ public sealed partial class TcpPool
     /// </summary>
     public void Pause()
     {
-        while (!_pool.TryPause())
+        while (!Core.TryPause())
         {
-            _pool = _renew();
+            Renew();
         }
     }
 
@@ -125,12 +125,19 @@ public sealed partial class TcpPool
     private ValueTask<TcpLease> RentSlowly(TimeSpan? timeout, CancellationToken cancellationToken)
     {
         ValueTask<TcpLease> rent;
-        while (!_pool.TryEnqueue(timeout, cancellationToken, out rent))
+        while (!Core.TryEnqueue(timeout, cancellationToken, out rent))
         {
             // This ad hoc pool was unused for a while and has gone; find its successor, or make it.
-            _pool = _renew();
+            Renew();
         }
 
         return rent;
+    }
+
+    private ConnectionPool Renew()
+    {
+        ConnectionPool pool = _renew();
+        _warm = pool.Warm;
+        return pool;
     }
 }

@@ -40,7 +40,7 @@ internal sealed partial class TcpConnection
     /// <summary>The lease that had them is over, and the connection is the pool's: the next one begins without.</summary>
     public void EndExtras()
     {
-        if ((Marks & Marks.Extras) != 0)
+        if (IsMarked(Marks.Extras))
         {
             _rentedBy = null;
             _isObserved = false;

@@ -29,7 +29,7 @@ internal sealed partial class TcpConnection
 
     public TimeSpan IdleFor(long version) => Checked(version).Uses > 1 ? new TimeSpan(_rentedAt - _idleSince) : TimeSpan.Zero;
 
-    public bool PeerClosed(long version) => (Checked(version).Marks & Marks.EndOfStream) != 0 || _transport.PeerClosed;
+    public bool PeerClosed(long version) => Checked(version).IsMarked(Marks.EndOfStream) || _transport.PeerClosed;
 
     public object? SessionFor(long version) => Checked(version).Session;
 
@@ -45,7 +45,7 @@ internal sealed partial class TcpConnection
     /// the pool; not a cancellation), and the exchange may be sent again. Never throws.
     /// </summary>
     public bool FailedSafely(long version, bool idempotent) =>
-        LeaseWord.IsHeldBy(Volatile.Read(ref _word), version) && (_lost || (Marks & Marks.EndOfStream) != 0) && MayBeSentAgain(idempotent);
+        LeaseWord.IsHeldBy(Volatile.Read(ref _word), version) && (_lost || IsMarked(Marks.EndOfStream)) && MayBeSentAgain(idempotent);
 
     public void ThrowIfStale(long version)
     {
@@ -97,12 +97,12 @@ internal sealed partial class TcpConnection
             return interrupted;
         }
 
-        if ((Marks & Marks.Broken) != 0)
+        if (IsMarked(Marks.Broken))
         {
             return CloseReason.Faulted;
         }
 
-        if ((Marks & Marks.EndOfStream) != 0)
+        if (IsMarked(Marks.EndOfStream))
         {
             return CloseReason.PeerClosed;
         }
@@ -119,8 +119,8 @@ internal sealed partial class TcpConnection
     /// <summary>Why a lease that was not completed closes.</summary>
     public CloseReason ReasonNotCompleted() =>
         _isLost ? CloseReason.Leaked
-        : InterruptReason ?? ((Marks & Marks.Broken) != 0 ? CloseReason.Faulted
-        : (Marks & Marks.EndOfStream) != 0 ? CloseReason.PeerClosed
+        : InterruptReason ?? (IsMarked(Marks.Broken) ? CloseReason.Faulted
+        : IsMarked(Marks.EndOfStream) ? CloseReason.PeerClosed
         : CloseReason.Abandoned);
 
     /// <summary>Gives the pipes' buffers back. Call it when the lease is over: never flushes.</summary>
@@ -145,7 +145,7 @@ internal sealed partial class TcpConnection
 
     private void MarkExtras()
     {
-        if ((Marks & Marks.Extras) == 0)
+        if (!IsMarked(Marks.Extras))
         {
             Mark(Marks.Extras);
         }

@@ -67,7 +67,7 @@ internal sealed partial class TcpConnection : WarmState
     /// The kernel has the peer's FIN or RST: an idle connection then closes at once, one on its way to somebody is not lent, and one
     /// on loan closes at its return.
     /// </summary>
-    public bool PeerHasClosed => (Marks & Marks.PeerClosed) != 0;
+    public bool PeerHasClosed => IsMarked(Marks.PeerClosed);
 
     /// <summary>An event will tell of the peer's close. False: the sweep has to look.</summary>
     public volatile bool IsWatched;

@@ -48,6 +48,8 @@ internal abstract class WarmState(Transport transport, ILeaseOwner owner)
 
     public Marks Marks => (Marks)Volatile.Read(ref _marks);
 
+    public bool IsMarked(Marks any) => (Marks & any) != Marks.None;
+
     /// <summary>
     /// A full fence: what the caller reads next, the word above all, is read after others can see the mark. A rent takes the
     /// word and then reads the marks, a return publishes the word and then reads them; so whoever comes second sees the first.
@@ -57,7 +59,7 @@ internal abstract class WarmState(Transport transport, ILeaseOwner owner)
     /// <summary>Only for who set it, or owns the connection, or under the gate under which it is set.</summary>
     public void Unmark(Marks mark)
     {
-        if ((Marks & mark) != 0)
+        if (IsMarked(mark))
         {
             Interlocked.And(ref _marks, ~(int)mark);
         }

@@ -35,7 +35,7 @@ internal sealed partial class ConnectionPool
     public TcpConnection NewConnection(Transport transport, Dial dial, PoolSettings settings)
     {
         double factor = 1 - (_settings.LifetimeJitter * Services.NextRandom());
-        TcpConnection connection = new(PoolServices.NextConnectionId(), Name, transport, this, dial.Generation, factor, Services.Clock)
+        TcpConnection connection = new(PoolServices.NextConnectionId(), Name, transport, _warm, dial.Generation, factor, Services.Clock)
         {
             Target = dial.Plan.Race.Winner,
             Setup = dial.Setup,

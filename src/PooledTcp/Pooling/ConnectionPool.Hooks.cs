@@ -22,7 +22,7 @@ internal sealed partial class ConnectionPool
                 return null;
             },
             end.Token).ConfigureAwait(false);
-        connection.HandTo(this);
+        connection.HandTo(_warm);
     }
 
     /// <summary>Runs the reset hook before the connection goes idle. It counts as used meanwhile, and the caller does not wait.</summary>

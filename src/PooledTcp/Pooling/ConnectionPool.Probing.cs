@@ -179,7 +179,7 @@ internal sealed partial class ConnectionPool
             _idle.Push(connection);
         }
 
-        if ((_detour & Detour.ConcernsReturns) != Detour.None)
+        if ((_warm.Detour & Detour.ConcernsReturns) != Detour.None)
         {
             ServeFromIdle();
         }

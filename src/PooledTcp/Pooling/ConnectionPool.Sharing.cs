@@ -7,6 +7,7 @@ namespace PooledTcp.Pooling;
 /// <summary>The pool's side of MaxTotalConnections: grants it is told of, and connections that give way to other pools.</summary>
 internal sealed partial class ConnectionPool
 {
+    private readonly SharedCap _cap;
     private readonly CapShare _share;
 
     /// <summary>The most connections this pool could have.</summary>
@@ -57,7 +58,7 @@ internal sealed partial class ConnectionPool
         lock (_gate)
         {
             // While somebody here waits who takes a used one, it is on its way to that caller.
-            bool isWanted = (_detour & Detour.Waiters) != Detour.None;
+            bool isWanted = (_warm.Detour & Detour.Waiters) != Detour.None;
             if (!_cap.TryEvict(_share, isTurnOver && !isWanted, CanCloseAtOnce(connection)))
             {
                 return false;

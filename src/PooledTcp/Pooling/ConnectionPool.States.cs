@@ -13,7 +13,7 @@ internal sealed partial class ConnectionPool
         get
         {
             // Asked by every rent that found nothing warm at a handle, so not under the gate unless it may be true.
-            if ((_detour & Detour.Refusing) == Detour.None)
+            if ((_warm.Detour & Detour.Refusing) == Detour.None)
             {
                 return false;
             }

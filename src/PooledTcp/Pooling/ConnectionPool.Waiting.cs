@@ -48,7 +48,7 @@ internal sealed partial class ConnectionPool
                 {
                     refusal = ClosedError();
                 }
-                else if ((_detour & Detour.ConcernsRents) == Detour.None && (connection = _idle.TryTake()) is not null)
+                else if ((_warm.Detour & Detour.ConcernsRents) == Detour.None && (connection = _idle.TryTake()) is not null)
                 {
                     // The sweep had the stack in its hands when the warm path looked.
                 }
@@ -179,7 +179,7 @@ internal sealed partial class ConnectionPool
     /// </summary>
     private void ServeFromIdle()
     {
-        while ((_detour & Detour.ConcernsReturns) != Detour.None && _idle.TryTake() is { } connection)
+        while ((_warm.Detour & Detour.ConcernsReturns) != Detour.None && _idle.TryTake() is { } connection)
         {
             connection.TakeBack();
             if (TryPlace(connection))
@@ -202,7 +202,7 @@ internal sealed partial class ConnectionPool
     {
         Waiter? waiter;
         Dial? dials;
-        TimeSpan now = (_detour & Detour.Waiters) != Detour.None ? Services.Clock.Read() : Services.Clock.Coarse;
+        TimeSpan now = (_warm.Detour & Detour.Waiters) != Detour.None ? Services.Clock.Read() : Services.Clock.Coarse;
         lock (_gate)
         {
             waiter = _waiters.OldestForUsed;
@@ -275,9 +275,9 @@ internal sealed partial class ConnectionPool
             detour |= Detour.Told;
         }
 
-        if (_detour != detour)
+        if (_warm.Detour != detour)
         {
-            _detour = detour;
+            _warm.Detour = detour;
             Interlocked.MemoryBarrier();
         }
     }

@@ -32,10 +32,12 @@ namespace PooledTcp.Pooling;
 /// </para>
 /// </remarks>
 [SuppressMessage("Design", "CA1001", Justification = "_closed has no timer and no handle: nothing of it needs disposing.")]
-internal sealed partial class ConnectionPool : WarmPath, IPeerCloseSink
+internal sealed partial class ConnectionPool : IPeerCloseSink
 {
     private readonly Lock _gate = new();
     private readonly ConnectionTable _table;
+    private readonly WarmPath _warm;
+    private readonly IdleStore _idle;
     private readonly WaiterQueue _waiters = new();
 
     /// <summary>Fires when the pool closes, for hooks that are running.</summary>
@@ -53,20 +55,19 @@ internal sealed partial class ConnectionPool : WarmPath, IPeerCloseSink
     private int _connecting;
     private int _closing;
 
-    public ConnectionPool(string name, bool isAdHoc, PoolSettings settings, IConnector connector, EndpointHooks hooks, PoolServices services)
-        : this(name, isAdHoc, settings, connector, hooks, services, new ConnectionTable())
+    public ConnectionPool(
+        string name, bool isAdHoc, PoolSettings settings, IConnector connector, EndpointHooks hooks, PoolServices services, WarmPath? warm = null)
     {
-    }
-
-    private ConnectionPool(
-        string name, bool isAdHoc, PoolSettings settings, IConnector connector, EndpointHooks hooks, PoolServices services, ConnectionTable table)
-        : base(services, new IdleStore(table, services.IdleSlots))
-    {
-        _table = table;
         Name = name;
         IsAdHoc = isAdHoc;
         Connector = connector;
         Hooks = hooks;
+        Services = services;
+        _cap = services.Cap;
+        _warm = warm ?? new WarmPath(services);
+        _warm.Pool = this;
+        _idle = _warm.Idle;
+        _table = _idle.Table;
         Log = isAdHoc ? services.SharedLogger : new ThrottledLogger(services.Logger, services.Clock.Time);
         _share = new CapShare(this);
         _settings = settings;
@@ -84,14 +85,17 @@ internal sealed partial class ConnectionPool : WarmPath, IPeerCloseSink
 
     public EndpointHooks Hooks { get; }
 
-    public PoolServices Services => _services;
+    public PoolServices Services { get; }
+
+    public WarmPath Warm => _warm;
 
     /// <summary>One second per kind of event; ad hoc pools share it, as their number has no bound.</summary>
     private ILogger Log { get; }
 
     public PoolSettings Settings => _settings;
 
-    protected override bool TryLend(TcpConnection connection, out TcpLease lease)
+    /// <summary>The rent of a connection that was taken from idle and is to be looked at closer, or told of.</summary>
+    public bool TryLend(TcpConnection connection, out TcpLease lease)
     {
         TcpConnection? candidate = connection;
         do
@@ -102,7 +106,7 @@ internal sealed partial class ConnectionPool : WarmPath, IPeerCloseSink
                 return true;
             }
         }
-        while ((_detour & Detour.ConcernsRents) == Detour.None && (candidate = _idle.TryTake()) is not null);
+        while ((_warm.Detour & Detour.ConcernsRents) == Detour.None && (candidate = _idle.TryTake()) is not null);
 
         lease = default;
         return false;
@@ -148,7 +152,7 @@ internal sealed partial class ConnectionPool : WarmPath, IPeerCloseSink
             // It went idle under a higher limit.
             fault = CloseReason.MaxUses;
         }
-        else if ((connection.Marks & Marks.ExpiresSoon) != 0)
+        else if (connection.IsMarked(Marks.ExpiresSoon))
         {
             fault = FindFaultByTheClock(connection, Services.Clock.Read());
         }
@@ -194,10 +198,11 @@ internal sealed partial class ConnectionPool : WarmPath, IPeerCloseSink
             return CloseReason.MaxUses;
         }
 
-        return (connection.Marks & Marks.ExpiresSoon) != 0 ? FindExpiry(connection, Services.Clock.Read(), wasIdle: false) : null;
+        return connection.IsMarked(Marks.ExpiresSoon) ? FindExpiry(connection, Services.Clock.Read(), wasIdle: false) : null;
     }
 
-    protected override void ReturnCarefully(TcpConnection connection, long version, bool discard)
+    /// <summary>The return of a connection that is faulty, was not completed, has pipes or TLS, or is wanted by someone.</summary>
+    public void ReturnCarefully(TcpConnection connection, long version, bool discard)
     {
         if (connection.TakeSpan(version) is { } span)
         {
@@ -264,7 +269,7 @@ internal sealed partial class ConnectionPool : WarmPath, IPeerCloseSink
         // While other pools queue it may have to go after a turn, so then the clock is read.
         bool isTight = _cap.IsTight;
         connection.IdleSince = isTight ? Services.Clock.Read() : Services.Clock.Coarse;
-        if ((isTight || (_detour & Detour.ConcernsReturns) != Detour.None) && TryPlace(connection))
+        if ((isTight || (_warm.Detour & Detour.ConcernsReturns) != Detour.None) && TryPlace(connection))
         {
             return;
         }
@@ -290,9 +295,10 @@ internal sealed partial class ConnectionPool : WarmPath, IPeerCloseSink
         return !IsUsable(connection) || TryHandOver(connection);
     }
 
-    protected override void LookAfterPublication(TcpConnection connection, long version)
+    /// <summary>The second half of a return: somebody waits, the pool closes or shrinks, or the connection was marked.</summary>
+    public void LookAfterPublication(TcpConnection connection, long version)
     {
-        if ((_detour & Detour.ConcernsReturns) != Detour.None)
+        if ((_warm.Detour & Detour.ConcernsReturns) != Detour.None)
         {
             ServeFromIdle();
         }

@@ -121,7 +121,7 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
                 ThrowIfUnfit(transport);
             }
 
-            connection.HandTo(pool);
+            connection.HandTo(pool.Warm);
             if (!pool.TryWatch(connection))
             {
                 // A server at its limit of connections accepts and closes. Lent, it would cost its caller an exchange;

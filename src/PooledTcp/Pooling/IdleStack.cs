@@ -17,9 +17,11 @@ namespace PooledTcp.Pooling;
 /// and <see cref="Compact"/> removes the rest. Its number is not given away before.
 /// </para>
 /// </remarks>
-internal sealed class IdleStack(ConnectionTable table)
+internal sealed class IdleStack
 {
     private long _head;
+
+    public ConnectionTable Table { get; } = new();
 
     public void Push(TcpConnection connection)
     {
@@ -51,7 +53,7 @@ internal sealed class IdleStack(ConnectionTable table)
             }
 
             // The entry is null only if this head is history: the connection was popped, closed and delisted since.
-            TcpConnection? top = table.At(number - 1);
+            TcpConnection? top = Table.At(number - 1);
             if (top is null)
             {
                 continue;
@@ -77,7 +79,7 @@ internal sealed class IdleStack(ConnectionTable table)
         Stack<TcpConnection> alive = new();
         while (number != 0)
         {
-            TcpConnection connection = table.At(number - 1)!;
+            TcpConnection connection = Table.At(number - 1)!;
             number = connection.NextIdle;
             connection.Linked = false;
             if (connection.IsIdleOrProbed)

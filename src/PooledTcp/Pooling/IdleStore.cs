@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using PooledTcp.Connections;
 
 namespace PooledTcp.Pooling;
@@ -16,25 +15,28 @@ internal readonly struct IdleStore
 {
     private const int MaxSlots = 64;
 
-    private readonly Slot[] _slots;
+    private readonly TcpConnection?[] _slots;
     private readonly IdleStack _stack;
 
-    public IdleStore(ConnectionTable table, int slots)
+    public IdleStore(int slots)
     {
         // A power of two: a mask finds the slot, where a division took as long as a swap.
-        _slots = new Slot[(int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Clamp(slots, 1, MaxSlots))];
-        _stack = new IdleStack(table);
+        _slots = new TcpConnection?[(int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Clamp(slots, 1, MaxSlots))];
+        _stack = new IdleStack();
     }
 
     /// <summary>An idle connection, now leased to nobody: the caller must lend, return or close it.</summary>
     public TcpConnection? TryTake()
     {
+        TcpConnection? connection = Volatile.Read(ref _slots[_ownSlot & (_slots.Length - 1)]);
+        return connection is not null && connection.TryTake() ? connection : TryTakeElsewhere();
+    }
+
+    private TcpConnection? TryTakeElsewhere()
+    {
+        TcpConnection? connection;
+        _ownSlot = Thread.GetCurrentProcessorId();
         int own = OwnSlot();
-        TcpConnection? connection = Volatile.Read(ref _slots[own].Connection);
-        if (connection is not null && connection.TryTake())
-        {
-            return connection;
-        }
 
         while ((connection = _stack.Pop()) is not null)
         {
@@ -46,9 +48,9 @@ internal readonly struct IdleStore
             }
         }
 
-        for (int i = 1; i < _slots.Length; i++)
+        for (int i = 0; i < _slots.Length; i++)
         {
-            connection = Volatile.Read(ref _slots[(own + i) & (_slots.Length - 1)].Connection);
+            connection = Volatile.Read(ref _slots[(own + i) & (_slots.Length - 1)]);
             if (connection is not null && connection.TryTake())
             {
                 return connection;
@@ -71,9 +73,9 @@ internal readonly struct IdleStore
         }
 
         int own = OwnSlot();
-        TcpConnection? occupant = Volatile.Read(ref _slots[own].Connection);
+        TcpConnection? occupant = Volatile.Read(ref _slots[own]);
         if ((occupant is null || occupant.IsClosed)
-            && Interlocked.CompareExchange(ref _slots[own].Connection, connection, occupant) == occupant)
+            && Interlocked.CompareExchange(ref _slots[own], connection, occupant) == occupant)
         {
             connection.Slot = own;
         }
@@ -96,20 +98,18 @@ internal readonly struct IdleStore
     {
         if (connection.Slot >= 0)
         {
-            Interlocked.CompareExchange(ref _slots[connection.Slot].Connection, null, connection);
+            Interlocked.CompareExchange(ref _slots[connection.Slot], null, connection);
         }
     }
+
+    /// <summary>Where the pool lists its connections.</summary>
+    public ConnectionTable Table => _stack.Table;
 
     /// <inheritdoc cref="IdleStack.Compact"/>
     public void Compact() => _stack.Compact();
 
-    private int OwnSlot() => Thread.GetCurrentProcessorId() & (_slots.Length - 1);
+    private int OwnSlot() => _ownSlot & (_slots.Length - 1);
 
-    /// <summary>Two cache lines apart (the prefetcher fetches in pairs), so that one processor's slot never slows another's.</summary>
-    [StructLayout(LayoutKind.Explicit, Size = 128)]
-    private struct Slot
-    {
-        [FieldOffset(0)]
-        public TcpConnection? Connection;
-    }
+    [ThreadStatic]
+    private static int _ownSlot;
 }

@@ -1,6 +1,5 @@
 using System.Diagnostics.Metrics;
 using PooledTcp.Connections;
-using PooledTcp.Telemetry;
 
 namespace PooledTcp.Pooling;
 
@@ -9,19 +8,33 @@ namespace PooledTcp.Pooling;
 /// Whatever is special is <see cref="ConnectionPool"/>'s: the detour says so of the pool, the marks of a connection.
 /// </summary>
 /// <remarks>
-/// A base class for the same reason as <see cref="WarmState"/>: what it reads lies together.
+/// An object of its own, and all that a warm rent and return read of a pool: with ten thousand keys a rent comes to memory that
+/// no cache holds, and each line of it takes longer than the whole rent of one key.
 /// </remarks>
-internal abstract class WarmPath(PoolServices services, IdleStore idle) : ILeaseOwner
+internal sealed class WarmPath(PoolServices services) : ILeaseOwner
 {
-    protected readonly PoolServices _services = services;
-    protected readonly SharedCap _cap = services.Cap;
-    protected readonly IdleStore _idle = idle;
-
-    /// <summary>Written under the gate, read without it.</summary>
-    protected volatile Detour _detour;
-
+    private readonly IdleStore _idle = new(services.IdleSlots);
+    private readonly SharedCap _cap = services.Cap;
     private readonly Histogram<double> _waitTime = services.Telemetry.Instruments.WaitTime;
     private readonly Histogram<double> _useTime = services.Telemetry.Instruments.UseTime;
+    private ConnectionPool? _pool;
+    private volatile Detour _detour;
+
+    /// <summary>Whose it is, from the start of that pool on.</summary>
+    public ConnectionPool Pool
+    {
+        get => _pool!;
+        set => _pool = value;
+    }
+
+    public IdleStore Idle => _idle;
+
+    /// <summary>Written under the pool's gate, read without it.</summary>
+    public Detour Detour
+    {
+        get => _detour;
+        set => _detour = value;
+    }
 
     /// <summary>
     /// Rents an idle connection if there is a good one and nobody waits for it. Allocates nothing, takes no lock, reads no
@@ -42,7 +55,7 @@ internal abstract class WarmPath(PoolServices services, IdleStore idle) : ILease
                 return true;
             }
 
-            return TryLend(connection, out lease);
+            return Pool.TryLend(connection, out lease);
         }
 
         lease = default;
@@ -57,21 +70,12 @@ internal abstract class WarmPath(PoolServices services, IdleStore idle) : ILease
             _idle.Push(connection);
             if ((_detour & Detour.ConcernsReturns) != Detour.None || _cap.IsTight || connection.Marks != Marks.None)
             {
-                LookAfterPublication(connection, version);
+                Pool.LookAfterPublication(connection, version);
             }
 
             return;
         }
 
-        ReturnCarefully(connection, version, discard);
+        Pool.ReturnCarefully(connection, version, discard);
     }
-
-    /// <summary>The rent of a connection that was taken from idle and is to be looked at closer, or told of.</summary>
-    protected abstract bool TryLend(TcpConnection connection, out TcpLease lease);
-
-    /// <summary>The return of a connection that is faulty, was not completed, has pipes or TLS, or is wanted by someone.</summary>
-    protected abstract void ReturnCarefully(TcpConnection connection, long version, bool discard);
-
-    /// <summary>The second half of a return: somebody waits, the pool closes or shrinks, or the connection was marked.</summary>
-    protected abstract void LookAfterPublication(TcpConnection connection, long version);
 }
