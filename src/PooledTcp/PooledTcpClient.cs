@@ -76,11 +76,19 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
             Cap = new SharedCap(settings.MaxTotalConnections, clock),
             Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(sharedLogger, e)),
         };
+        foreach (string _ in settings.Endpoints.Keys)
+        {
+            WarmPath warm = new(_services);
+            _blank.Enqueue((warm, new TcpPool(warm)));
+        }
+
         foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
         {
             AddNamed(name, endpoint);
         }
     }
+
+    private readonly Queue<(WarmPath, TcpPool)> _blank = new();
 
     private enum Phase
     {
@@ -298,10 +306,12 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
 
     private void AddNamed(string name, PoolSettings settings)
     {
-        ConnectionPool pool = NewPool(name, isAdHoc: false, settings);
+        (WarmPath warm, TcpPool handle) = _blank.Dequeue();
+        ConnectionPool pool = NewPool(name, isAdHoc: false, settings, warm);
 
         // A configured pool never retires, so its handle never asks for another.
-        _named[name] = new TcpPool(pool.Warm, () => pool);
+        handle._renew = () => pool;
+        _named[name] = handle;
         if (settings.MinIdleConnections > 0)
         {
             _services.Maintenance.Request(pool);
@@ -329,12 +339,12 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     }
 
     /// <summary>Under the gate, or in the constructor. A pool made after the end is born closed, so that its rents say so.</summary>
-    private ConnectionPool NewPool(string name, bool isAdHoc, PoolSettings settings)
+    private ConnectionPool NewPool(string name, bool isAdHoc, PoolSettings settings, WarmPath? warm = null)
     {
         EndpointHooks hooks = isAdHoc
             ? _settings.HooksForAdHoc()
             : _hooks.GetValueOrDefault(name, EndpointHooks.None).Over(_settings.HooksOf(name));
-        ConnectionPool pool = new(name, isAdHoc, settings, _connectors(name, hooks), hooks, _services);
+        ConnectionPool pool = new(name, isAdHoc, settings, _connectors(name, hooks), hooks, _services, warm);
         if (_phase == Phase.Draining)
         {
             _ = pool.DrainAsync();

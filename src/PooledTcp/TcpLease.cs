@@ -30,6 +30,13 @@ public readonly struct TcpLease : IAsyncDisposable, IDisposable, IEquatable<TcpL
     private readonly LeaseHandle? _handle;
     private readonly long _version;
 
+    /// <summary>For the caller, who alone holds the handle from here on.</summary>
+    internal TcpLease(LeaseHandle handle)
+        : this(handle, handle.LentFor)
+    {
+    }
+
+    /// <summary>For a hook, whose lease the pool ends whatever becomes of its copies.</summary>
     internal TcpLease(LeaseHandle handle, long version)
     {
         _handle = handle;

@@ -9,8 +9,10 @@ namespace PooledTcp;
 /// </summary>
 public sealed partial class TcpPool
 {
-    private readonly Func<ConnectionPool> _renew;
+    internal Func<ConnectionPool> _renew = null!;
     private volatile WarmPath _warm;
+
+    internal TcpPool(WarmPath warm) => _warm = warm;
 
     internal TcpPool(WarmPath warm, Func<ConnectionPool> renew)
     {
@@ -41,8 +43,8 @@ public sealed partial class TcpPool
     /// <exception cref="PoolClosedException">The client is draining or disposed.</exception>
     /// <exception cref="OperationCanceledException">The token fired.</exception>
     public ValueTask<TcpLease> RentAsync(CancellationToken cancellationToken = default) =>
-        !cancellationToken.IsCancellationRequested && _warm.TryRent(out TcpLease lease)
-            ? new ValueTask<TcpLease>(lease)
+        !cancellationToken.IsCancellationRequested && _warm.TryRent() is { } handle
+            ? new ValueTask<TcpLease>(new TcpLease(handle))
             : RentSlowly(timeout: null, cancellationToken);
 
     /// <inheritdoc cref="RentAsync(CancellationToken)"/>
@@ -59,15 +61,25 @@ public sealed partial class TcpPool
                 nameof(timeout), timeout, "A rent's timeout is zero or more, at most 24 days, or Timeout.InfiniteTimeSpan.");
         }
 
-        return !cancellationToken.IsCancellationRequested && _warm.TryRent(out TcpLease lease)
-            ? new ValueTask<TcpLease>(lease)
+        return !cancellationToken.IsCancellationRequested && _warm.TryRent() is { } handle
+            ? new ValueTask<TcpLease>(new TcpLease(handle))
             : RentSlowly(timeout, cancellationToken);
     }
 
     /// <summary>Rents an idle connection if there is one and nobody waits for it. Never waits, never dials.</summary>
     /// <param name="lease">The lease; <c>default</c> when there was none.</param>
     /// <returns>True when <paramref name="lease"/> holds a connection.</returns>
-    public bool TryRent(out TcpLease lease) => _warm.TryRent(out lease) || (Core.IsRetired && Renew().Warm.TryRent(out lease));
+    public bool TryRent(out TcpLease lease)
+    {
+        if ((_warm.TryRent() ?? (Core.IsRetired ? Renew().Warm.TryRent() : null)) is { } handle)
+        {
+            lease = new TcpLease(handle);
+            return true;
+        }
+
+        lease = default;
+        return false;
+    }
 
     /// <summary>
     /// Opens connections, MaxConnecting at a time, until <paramref name="count"/> are open (idle or used), so that the first

@@ -55,13 +55,12 @@ internal sealed partial class TcpConnection
     /// For the handle of a new lease. Call it last, when the connection is taken and its record begun: the connection lets go
     /// of the handle, and from here on only the lease keeps it.
     /// </summary>
-    public TcpLease LendHandle()
+    public LeaseHandle LendHandle()
     {
         LeaseHandle handle = _handle!;
-        long version = CurrentVersion;
-        handle.LentFor = version;
+        handle.LentFor = CurrentVersion;
         Volatile.Write(ref _handle, null);
-        return new TcpLease(handle, version);
+        return handle;
     }
 
     /// <summary>

@@ -150,7 +150,7 @@ internal sealed partial class TcpConnection : WarmState
     /// <summary>
     /// The lease of a connection that was taken from idle, if nobody wants to know more of it than the pool itself.
     /// </summary>
-    public TcpLease Lend()
+    public LeaseHandle Lend()
     {
         if (++Uses >= MaxUses)
         {

@@ -98,7 +98,7 @@ internal sealed partial class ConnectionPool
 
             if (IsUsable(connection!))
             {
-                rent = new ValueTask<TcpLease>(Lend(connection!, renter));
+                rent = new ValueTask<TcpLease>(new TcpLease(Lend(connection!, renter)));
                 return true;
             }
         }

@@ -95,25 +95,23 @@ internal sealed partial class ConnectionPool : IPeerCloseSink
     public PoolSettings Settings => _settings;
 
     /// <summary>The rent of a connection that was taken from idle and is to be looked at closer, or told of.</summary>
-    public bool TryLend(TcpConnection connection, out TcpLease lease)
+    public LeaseHandle? TryLend(TcpConnection connection)
     {
         TcpConnection? candidate = connection;
         do
         {
             if (IsUsable(candidate))
             {
-                lease = Lend(candidate, CaptureRenter());
-                return true;
+                return Lend(candidate, CaptureRenter());
             }
         }
         while ((_warm.Detour & Detour.ConcernsRents) == Detour.None && (candidate = _idle.TryTake()) is not null);
 
-        lease = default;
-        return false;
+        return null;
     }
 
     /// <summary>The lease of an idle connection that was taken and found good.</summary>
-    private TcpLease Lend(TcpConnection connection, StackTrace? renter)
+    private LeaseHandle Lend(TcpConnection connection, StackTrace? renter)
     {
         bool isObserved = _telemetry.ObservesRents;
         if (isObserved)

@@ -86,7 +86,7 @@ internal sealed class Waiter : IValueTaskSource<TcpLease>
     {
         // Before: once it is told, the waiter may belong to another rent, and the lease be over.
         Pool!.ObserveServed(this, connection);
-        _core.SetResult(connection.LendHandle());
+        _core.SetResult(new TcpLease(connection.LendHandle()));
     }
 
     public void Fail(Exception exception)

@@ -40,26 +40,21 @@ internal sealed class WarmPath(PoolServices services) : ILeaseOwner
     /// Rents an idle connection if there is a good one and nobody waits for it. Allocates nothing, takes no lock, reads no
     /// clock; its one system call is the transport's check.
     /// </summary>
-    public bool TryRent(out TcpLease lease)
+    public LeaseHandle? TryRent()
     {
         Detour detour = _detour;
         if ((detour & Detour.ConcernsRents) == Detour.None && _idle.TryTake() is { } connection)
         {
-            if (detour == Detour.None
+            return detour == Detour.None
                 && (connection.Marks & ~Marks.ReturnsCarefully) == Marks.None
                 && !_waitTime.Enabled
                 && !_useTime.Enabled
-                && connection.Transport.CheckIdle() == IdleVerdict.Clean)
-            {
-                lease = connection.Lend();
-                return true;
-            }
-
-            return Pool.TryLend(connection, out lease);
+                && connection.Transport.CheckIdle() == IdleVerdict.Clean
+                ? connection.Lend()
+                : Pool.TryLend(connection);
         }
 
-        lease = default;
-        return false;
+        return null;
     }
 
     void ILeaseOwner.Return(TcpConnection connection, long version, bool discard)
