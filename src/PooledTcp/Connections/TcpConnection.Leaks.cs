@@ -58,7 +58,6 @@ internal sealed partial class TcpConnection
     public LeaseHandle LendHandle()
     {
         LeaseHandle handle = _handle!;
-        handle.LentFor = CurrentVersion;
         Volatile.Write(ref _handle, null);
         return handle;
     }
@@ -100,10 +99,12 @@ internal sealed partial class TcpConnection
     /// </summary>
     public void OnHandleLost(LeaseHandle handle)
     {
-        if (LeaseWord.IsHeldBy(Volatile.Read(ref _word), handle.LentFor))
+        // It holds nothing else: nobody can end the lease it was lent for, so the word names that lease still.
+        long version = CurrentVersion;
+        if (IsOnLoan && LeaseWord.IsHeldBy(Volatile.Read(ref _word), version))
         {
             ThreadPool.UnsafeQueueUserWorkItem(
-                static lost => lost.Return(lost.LentFor, discard: true), handle, preferLocal: false);
+                static lost => lost.Handle.Return(lost.Version, discard: true), (Handle: handle, Version: version), preferLocal: false);
         }
     }
 
