@@ -12,8 +12,7 @@ internal sealed partial class ConnectionPool
     private async Task RunHookAsync(TcpConnection connection, Func<TcpLease, CancellationToken, ValueTask> hook, TimeSpan timeout)
     {
         using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(_closed.Token);
-        using ITimer budget = Services.Clock.Time.CreateTimer(
-            static end => HookCancellation.Queue((CancellationTokenSource)end!), end, timeout, Timeout.InfiniteTimeSpan);
+        using ITimer budget = Services.Clock.CreateTimer(static end => HookCancellation.Queue((CancellationTokenSource)end!), end, timeout);
         await HookLease.RunAsync<object?>(
             connection,
             async (lease, token) =>
