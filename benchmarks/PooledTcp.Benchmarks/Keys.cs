@@ -1,5 +1,6 @@
 using System.Net;
 using BenchmarkDotNet.Attributes;
+using DotNetty.Transport.Channels;
 using Microsoft.Extensions.ObjectPool;
 using PooledTcp.Benchmarks.Contenders;
 
@@ -21,6 +22,7 @@ public class Keys
     private TcpPool[] _handles = [];
     private ObjectPool<object>[] _objectPools = [];
     private ChannelPool[] _channels = [];
+    private LocalChannelPool[] _dotNetty = [];
     private int _next;
 
     /// <summary>How many keys are in use.</summary>
@@ -39,6 +41,7 @@ public class Keys
         _handles = [.. _names.Select(_client.GetPool)];
         _objectPools = [.. order.Select(static _ => new DefaultObjectPool<object>(new DefaultPooledObjectPolicy<object>(), 1))];
         _channels = [.. order.Select(static _ => new ChannelPool(1))];
+        _dotNetty = await LocalChannelPool.OpenAsync(Count, size: 1);
         for (int i = 0; i < Count; i++)
         {
             await _handles[i].WarmUpAsync(1);
@@ -53,6 +56,10 @@ public class Keys
     {
         await _client.DisposeAsync();
         _keyedSemaphoreStack.Dispose();
+        foreach (LocalChannelPool pool in _dotNetty)
+        {
+            await pool.DisposeAsync();
+        }
     }
 
     /// <summary>The floor: an object pool per key, found by its number.</summary>
@@ -103,6 +110,15 @@ public class Keys
         ChannelPool pool = _channels[Next()];
         object item = await pool.RentAsync();
         pool.Return(item);
+    }
+
+    /// <summary>DotNetty's pool, one per key, found by its number.</summary>
+    [Benchmark]
+    public async ValueTask DotNettyFixedChannelPool()
+    {
+        LocalChannelPool pool = _dotNetty[Next()];
+        IChannel channel = await pool.RentAsync();
+        await pool.ReturnAsync(channel);
     }
 
     private int Next()

@@ -27,7 +27,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     private readonly ConcurrentDictionary<string, TcpPool> _named = new(StringComparer.OrdinalIgnoreCase);
     private readonly ConcurrentDictionary<AdHocKey, AdHocEntry> _adHoc = new();
     private readonly ConcurrentDictionary<ConnectionPool, AdHocKey> _adHocKeys = new();
-    private readonly ConcurrentDictionary<FormerPool, bool> _former = new();
+    private readonly FormerPools _former;
     private readonly IReadOnlyDictionary<string, EndpointHooks> _hooks;
     private readonly Func<string, EndpointHooks, IConnector> _connectors;
     private readonly PoolServices _services;
@@ -59,6 +59,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
         _hooks = hooks;
         ILogger logger = new SafeLogger((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger("PooledTcp"));
         PoolClock clock = new(timeProvider ?? TimeProvider.System);
+        _former = new FormerPools(clock);
         ThrottledLogger sharedLogger = new(logger, clock.Time);
         LocalPorts ports = new(clock.Time);
         _connectors = connectors ?? ((name, hooks) => new SocketConnector(name, hooks.Connect, ports, clock.Time));
@@ -72,7 +73,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
             Lane = new ClosingLane(settings.MaxClosing),
             PeerWatch = PortAbilities.Detected.PeerCloseEvents ? new PeerCloseWatch() : NoPeerCloseWatch.Instance,
 
-            Telemetry = new ClientTelemetry(PoolInstruments.For(meterFactory), settings.Telemetry) { Pools = () => [.. AllPools(), .. _former.Keys] },
+            Telemetry = new ClientTelemetry(PoolInstruments.For(meterFactory), settings.Telemetry) { Pools = () => [.. AllPools(), .. _former.All] },
             Cap = new SharedCap(settings.MaxTotalConnections, clock),
             Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(sharedLogger, e)),
         };
@@ -359,14 +360,10 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
 
     private void OnRetired(ConnectionPool pool)
     {
-        foreach (FormerPool former in _former.Keys.Where(static former => former.IsSettled))
-        {
-            _former.TryRemove(former, out _);
-        }
-
+        _former.ForgetSettled();
         if (pool.FindDebts() is { } debts)
         {
-            _former.TryAdd(debts, true);
+            _former.Add(debts);
         }
 
         // Unless the key has a successor already.

@@ -19,6 +19,9 @@ namespace PooledTcp.AspNetCoreTests;
 /// <summary>A real Kestrel on a port of its own, and what it logged.</summary>
 internal sealed partial class Server : IAsyncDisposable
 {
+    /// <summary>How many clients <see cref="RunClientsAsync"/> runs.</summary>
+    public const int Clients = 20;
+
     private readonly WebApplication _host;
 
     private Server(WebApplication host, LogBook log) => (_host, Logged) = (host, log);
@@ -140,6 +143,22 @@ internal sealed partial class Server : IAsyncDisposable
 
     public static async ValueTask<FlushResult> SayAsync(ConnectionContext connection, string text) =>
         await connection.Transport.Output.WriteAsync(Encoding.ASCII.GetBytes(text), Cancellation);
+
+    /// <summary>At once, each on a connection of its own.</summary>
+    public async Task RunClientsAsync(Func<Client, Task> run) =>
+        await Task.WhenAll(Enumerable.Range(0, Clients).Select(async _ =>
+        {
+            using var client = await Client.ConnectAsync(this);
+            await run(client);
+        }));
+
+    public async Task WaitForCloseAsync()
+    {
+        while (!Logged.Closes.Any())
+        {
+            await Task.Delay(10, Cancellation);
+        }
+    }
 
     public Task StopAsync() => _host.StopAsync(Cancellation);
 

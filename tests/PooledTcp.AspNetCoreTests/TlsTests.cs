@@ -181,7 +181,7 @@ public sealed class TlsTests
             time.Advance(FlushTimeout / 50);
         }
 
-        await ClosingTests.WaitForCloseAsync(server);
+        await server.WaitForCloseAsync();
         Assert.EndsWith(", Abort.", Assert.Single(server.Logged.Closes), StringComparison.Ordinal);
         await Kernel.ExpectAsync(server.EndPoint, new(0, 0, 0, 0));
     }

@@ -89,7 +89,7 @@ public sealed class TriggerTests
 
         Assert.Equal("done\n", await client.ReadToEndAsync());
         client.Dispose();
-        await ClosingTests.WaitForCloseAsync(server);
+        await server.WaitForCloseAsync();
         Assert.EndsWith("closed: HandlerReturned, Graceful.", Assert.Single(server.Logged.Closes), StringComparison.Ordinal);
     }
 

@@ -15,9 +15,7 @@ public sealed class WatcherThreadTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public static bool IsLinux => OperatingSystem.IsLinux();
-
-    [Fact(Timeout = Limit, Skip = "epoll is Linux'", SkipUnless = nameof(IsLinux))]
+    [LinuxFact(Timeout = Limit)]
     public async Task The_watchers_thread_uses_no_processor_while_nothing_happens_and_ends_with_the_client()
     {
         AbilitiesOff.SkipIf(true);

@@ -18,6 +18,8 @@ internal sealed class UnseenPool : IPoolGauges
 
     public PoolReading Read() => default;
 
+    public double ReadPortPressure() => 0;
+
     public IReadOnlyList<PortReading> ReadPorts() => [];
 
     public IReadOnlyList<IPEndPoint> ReadAddresses() => [];

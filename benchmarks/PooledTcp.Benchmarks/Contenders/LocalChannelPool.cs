@@ -17,7 +17,10 @@ internal sealed class LocalChannelPool : IAsyncDisposable
         _pool = pool;
     }
 
-    public static async Task<LocalChannelPool> OpenAsync(int size)
+    public static async Task<LocalChannelPool> OpenAsync(int size) => (await OpenAsync(pools: 1, size))[0];
+
+    /// <summary>One server for all: its channel ends with the first pool that is disposed of.</summary>
+    public static async Task<LocalChannelPool[]> OpenAsync(int pools, int size)
     {
         LocalAddress address = new($"pool-{Guid.NewGuid():N}");
         IChannel server = await new ServerBootstrap()
@@ -26,16 +29,11 @@ internal sealed class LocalChannelPool : IAsyncDisposable
             .ChildHandler(new ActionChannelInitializer<LocalChannel>(static _ => { }))
             .BindAsync(address);
         Bootstrap bootstrap = new Bootstrap().Group(EventLoops.Shared).Channel<LocalChannel>().RemoteAddress(address);
-        LocalChannelPool opened = new(server, new FixedChannelPool(bootstrap, NoHandler.Instance, size, int.MaxValue));
-        IChannel[] channels = new IChannel[size];
-        for (int i = 0; i < size; i++)
+        LocalChannelPool[] opened = new LocalChannelPool[pools];
+        for (int i = 0; i < pools; i++)
         {
-            channels[i] = await opened.RentAsync();
-        }
-
-        foreach (IChannel channel in channels)
-        {
-            await opened.ReturnAsync(channel);
+            opened[i] = new LocalChannelPool(server, new FixedChannelPool(bootstrap, NoHandler.Instance, size, int.MaxValue));
+            await opened[i].FillAsync(size);
         }
 
         return opened;
@@ -49,6 +47,20 @@ internal sealed class LocalChannelPool : IAsyncDisposable
     {
         ((IDisposable)_pool).Dispose();
         await _server.CloseAsync();
+    }
+
+    private async Task FillAsync(int size)
+    {
+        IChannel[] channels = new IChannel[size];
+        for (int i = 0; i < size; i++)
+        {
+            channels[i] = await RentAsync();
+        }
+
+        foreach (IChannel channel in channels)
+        {
+            await ReturnAsync(channel);
+        }
     }
 
     private sealed class NoHandler : IChannelPoolHandler

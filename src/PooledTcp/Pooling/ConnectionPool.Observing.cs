@@ -18,7 +18,15 @@ internal sealed partial class ConnectionPool : IPoolGauges
     {
         lock (_gate)
         {
-            return ReadState() with { PortPressure = FindFullest().Share };
+            return ReadState();
+        }
+    }
+
+    double IPoolGauges.ReadPortPressure()
+    {
+        lock (_gate)
+        {
+            return FindFullest().Share;
         }
     }
 
@@ -66,7 +74,7 @@ internal sealed partial class ConnectionPool : IPoolGauges
     private WaitFacts NoteWait(Activity? caller, bool isTraced, DateTimeOffset startedAt) =>
         new(caller, isTraced, startedAt, isTraced && caller is not { IsAllDataRequested: false } ? ReadState() : null);
 
-    /// <summary>Under the gate. Without the ports, which a wait's span does not tell of.</summary>
+    /// <summary>Under the gate.</summary>
     private PoolReading ReadState()
     {
         int idle = CountIdle();
@@ -78,8 +86,7 @@ internal sealed partial class ConnectionPool : IPoolGauges
             _closing,
             _waiters.Count,
             isGone ? 0 : _settings.MaxConnections,
-            isGone ? 0 : _settings.MinIdleConnections,
-            PortPressure: 0);
+            isGone ? 0 : _settings.MinIdleConnections);
     }
 
     private void ObserveReturn(TimeSpan rentedAt) => _telemetry.Returned(Services.Clock.Read() - rentedAt);

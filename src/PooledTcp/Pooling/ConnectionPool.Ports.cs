@@ -173,21 +173,29 @@ internal sealed partial class ConnectionPool
         Fullest fullest = default;
         foreach (PortAccount account in _accounts)
         {
-            PortUse ours = Services.Ports.Ledger.Use(account);
-            Fullest candidate = new(account, ours, ours.Ports + PortWatch.OthersOf(account, ours), _settings.Ports.BudgetOf(account.Usable));
-            fullest = candidate.Share > fullest.Share ? candidate : fullest;
+            fullest = FullerOf(fullest, account, Services.Ports.Ledger.Use(account));
         }
 
         return fullest;
     }
 
-    /// <summary>Under the gate: ports this pool's tuples hold, how many they may reckon with, the TIME-WAITs among them, and how many of those there may be.</summary>
-    private (int Used, int Budget, int TimeWaitOwed, int TimeWaitLimit) CountPorts()
+    private Fullest FullerOf(Fullest fullest, PortAccount account, PortUse ours)
+    {
+        Fullest candidate = new(account, ours, ours.Ports + PortWatch.OthersOf(account, ours), _settings.Ports.BudgetOf(account.Usable));
+        return candidate.Share > fullest.Share ? candidate : fullest;
+    }
+
+    /// <summary>
+    /// Under the gate: ports this pool's tuples hold, how many they may reckon with, the TIME-WAITs among them, how many of
+    /// those there may be, and the share that the fullest has taken.
+    /// </summary>
+    private (int Used, int Budget, int TimeWaitOwed, int TimeWaitLimit, double Pressure) CountPorts()
     {
         int used = 0;
         int owed = 0;
         int budget = 0;
         int limit = 0;
+        Fullest fullest = default;
         ForgetUnusedAccounts();
         foreach (PortAccount account in _accounts)
         {
@@ -196,9 +204,10 @@ internal sealed partial class ConnectionPool
             owed += use.Owed;
             budget += _settings.Ports.BudgetOf(account.Usable);
             limit += TokensOf(_settings, account.Usable);
+            fullest = FullerOf(fullest, account, use);
         }
 
-        return (used, budget, owed, limit);
+        return (used, budget, owed, limit, fullest.Share);
     }
 
     private readonly record struct Fullest(PortAccount? Account, PortUse Ours, int Used, int Budget)

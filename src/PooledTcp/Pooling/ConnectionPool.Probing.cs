@@ -129,13 +129,12 @@ internal sealed partial class ConnectionPool
 
     private async Task ProbeAsync(TcpConnection connection, Func<TcpLease, CancellationToken, ValueTask> probe)
     {
-        TimeSpan timeout = _settings.Health.ProbeTimeout;
         Exception? failure = null;
         Activity? span = _telemetry.StartHealthCheck(connection.Facts, "probe");
         TimeSpan? start = _telemetry.TimesHealthChecks ? Services.Clock.Read() : null;
         try
         {
-            await RunHookAsync(connection, probe, timeout).ConfigureAwait(false);
+            await RunHookAsync(connection, probe, _settings.Health.ProbeTimeout, "The probe took longer than Health.ProbeTimeout").ConfigureAwait(false);
             if (!connection.Transport.TryPark() || connection.Transport.CheckIdle() != IdleVerdict.Clean)
             {
                 throw new InvalidOperationException("The server sent more than the answer to the probe, or closed after it.");
@@ -143,9 +142,7 @@ internal sealed partial class ConnectionPool
         }
         catch (Exception e)
         {
-            failure = e is OperationCanceledException
-                ? new TimeoutException($"The probe took longer than Health.ProbeTimeout ({timeout.TotalSeconds:0.###} s).", e)
-                : e;
+            failure = e;
         }
 
         // If the pool took the socket away from the probe, that is no fault of either.

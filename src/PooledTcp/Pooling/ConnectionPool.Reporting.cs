@@ -25,7 +25,7 @@ internal sealed partial class ConnectionPool
             _routes.Advance(now);
             // Rents and returns go on meanwhile: a connection is idle or used in turn, but counted once.
             int idle = CountIdle();
-            (int Used, int Budget, int TimeWaitOwed, int TimeWaitLimit) ports = CountPorts();
+            (int Used, int Budget, int TimeWaitOwed, int TimeWaitLimit, double Pressure) ports = CountPorts();
             return new TcpPoolSnapshot
             {
                 Name = Name,
@@ -55,7 +55,7 @@ internal sealed partial class ConnectionPool
                 Created = _created,
                 PortsUsed = ports.Used,
                 PortBudget = ports.Budget,
-                PortPressure = FindFullest().Share,
+                PortPressure = ports.Pressure,
                 TimeWaitOwed = ports.TimeWaitOwed,
                 TimeWaitLimit = ports.TimeWaitLimit,
                 Closed = _closedBy.Sum() - _closing,

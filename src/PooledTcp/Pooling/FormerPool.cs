@@ -13,6 +13,8 @@ internal sealed class FormerPool(PoolTags tags, IReadOnlyList<PortReading> debts
 
     public PoolReading Read() => default;
 
+    public double ReadPortPressure() => 0;
+
     public IReadOnlyList<PortReading> ReadPorts() =>
         [.. debts.Select(debt => debt with { Use = ledger.Use(debt.Account) }).Where(static debt => debt.Use != default)];
 

@@ -31,12 +31,12 @@ internal sealed class GaugeReader
     }
 
     public IEnumerable<Measurement<long>> Read(Func<PoolReading, int> value) =>
-        ReadPools().Select(pool => new Measurement<long>(value(pool.Value), pool.Key.All.AsSpan()));
+        ReadCounts().Select(pool => new Measurement<long>(value(pool.Value), pool.Key.All.AsSpan()));
 
-    public IEnumerable<Measurement<double>> ReadShares(Func<PoolReading, double> value) =>
-        ReadPools().Select(pool => new Measurement<double>(value(pool.Value), pool.Key.All.AsSpan()));
+    public IEnumerable<Measurement<double>> ReadPortPressure() =>
+        ReadPools<double>(static pool => pool.ReadPortPressure(), Math.Max).Select(static pool => new Measurement<double>(pool.Value, pool.Key.All.AsSpan()));
 
-    public IEnumerable<Measurement<long>> ReadStates() => ReadPools().SelectMany(static pool => (Measurement<long>[])
+    public IEnumerable<Measurement<long>> ReadStates() => ReadCounts().SelectMany(static pool => (Measurement<long>[])
     [
         State(pool.Key, pool.Value.Idle, "idle"),
         State(pool.Key, pool.Value.Used, "used"),
@@ -94,13 +94,16 @@ internal sealed class GaugeReader
     private static Measurement<long> State(PoolTags pool, int count, string state) =>
         new(count, [.. pool.All, new(Attributes.ConnectionState, state)]);
 
-    private Dictionary<PoolTags, PoolReading> ReadPools()
+    private Dictionary<PoolTags, PoolReading> ReadCounts() => ReadPools(static pool => pool.Read(), static (a, b) => a + b);
+
+    private Dictionary<PoolTags, T> ReadPools<T>(Func<IPoolGauges, T> read, Func<T, T, T> sum)
+        where T : struct
     {
-        Dictionary<PoolTags, PoolReading> sums = [];
+        Dictionary<PoolTags, T> sums = [];
         foreach (IPoolGauges pool in Clients().SelectMany(static client => client.Pools()))
         {
             PoolTags tags = pool.Tags;
-            sums[tags] = sums.GetValueOrDefault(tags) + pool.Read();
+            sums[tags] = sum(sums.GetValueOrDefault(tags), read(pool));
         }
 
         return Complete(sums, _pools);

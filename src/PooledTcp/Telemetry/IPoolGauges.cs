@@ -10,6 +10,9 @@ internal interface IPoolGauges
 
     PoolReading Read();
 
+    /// <summary>The share of its ports that the fullest of the pool's addresses has taken. Not of <see cref="Read"/>: it asks the ledger for each address.</summary>
+    double ReadPortPressure();
+
     IReadOnlyList<PortReading> ReadPorts();
 
     /// <summary>The addresses in use.</summary>
@@ -17,7 +20,7 @@ internal interface IPoolGauges
 }
 
 /// <summary>One pool, or several under one name, at one moment.</summary>
-internal readonly record struct PoolReading(int Idle, int Used, int Connecting, int Closing, int Waiting, int Max, int MinIdle, double PortPressure)
+internal readonly record struct PoolReading(int Idle, int Used, int Connecting, int Closing, int Waiting, int Max, int MinIdle)
 {
     public static PoolReading operator +(PoolReading a, PoolReading b) => new(
         a.Idle + b.Idle,
@@ -26,8 +29,7 @@ internal readonly record struct PoolReading(int Idle, int Used, int Connecting, 
         a.Closing + b.Closing,
         a.Waiting + b.Waiting,
         a.Max + b.Max,
-        a.MinIdle + b.MinIdle,
-        Math.Max(a.PortPressure, b.PortPressure));
+        a.MinIdle + b.MinIdle);
 }
 
 /// <summary>One account of ports of a pool, which may share it with others.</summary>

@@ -59,7 +59,7 @@ internal sealed class PoolInstruments
         Gauge("pooled_tcp.port.used", Ports, "Local ports this process holds towards them, TIME-WAITs included.", () => _gauges.ReadPortsUsed(static use => use.Ports));
         Gauge("pooled_tcp.port.time_wait", Ports, "Those held by TIME-WAITs of ours.", () => _gauges.ReadPortsUsed(static use => use.Owed));
         meter.CreateObservableGauge(
-            "pooled_tcp.port.pressure", () => _gauges.ReadShares(static r => r.PortPressure), "1", "The share of its ports that the fullest of the pool's addresses has taken.");
+            "pooled_tcp.port.pressure", _gauges.ReadPortPressure, "1", "The share of its ports that the fullest of the pool's addresses has taken.");
         Gauge("pooled_tcp.socket.count", Connections, "This host's sockets towards the addresses in use, by TCP state, as the kernel counts them.", _gauges.ReadSockets);
 
         void Gauge(string name, string unit, string description, Func<IEnumerable<Measurement<long>>> read) =>

@@ -1,9 +1,5 @@
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
 using PooledTcp.Configuration;
-using PooledTcp.Ports;
 using Xunit;
 
 namespace PooledTcp.Tests.Configuration;
@@ -187,30 +183,6 @@ public class InvalidSettingsTests
             .GetEndpoint("cache").Tls!.TargetHost);
 
     [Theory]
-    [InlineData("Endpoints:cache:Address=redis://:hunter2@10.0.0.7:6379")]
-    [InlineData("Endpoints:cache:Address=redis://10.0.0.7:6379?password=hunter2")]
-    [InlineData("Endpoints:cache:Address=user:hunter2@host:1")]
-    [InlineData("Endpoints:cache:Address=user:hunter2@host")]
-    [InlineData("Endpoints:cache:Address=hunter2@host")]
-    [InlineData("Endpoints:cache:Address=hunter2@host:1")]
-    [InlineData("Endpoints:cache:Address=user:p@hunter2@[::1]:1")]
-    [InlineData("Endpoints:cache:Address=[user:hunter2@::1]:1")]
-    [InlineData("Endpoints:cache:Address=host:1,password=hunter2")]
-    [InlineData("Endpoints:cache:Address=Server=host;Password=hunter2")]
-    [InlineData("Endpoints:cache=user:hunter2@host:1")]
-    [InlineData("Endpoints:cache:Tls=hunter2")]
-    [InlineData("Endpoints:cache:Tls:TargetHost=user:hunter2@host")]
-    [InlineData("Defaults:Address=user:hunter2@host:1")]
-    [InlineData("Defaults=hunter2")]
-    public void A_secret_in_a_wrong_place_is_not_repeated(string line)
-    {
-        var faults = Bound.Faults(line);
-
-        Assert.Contains(faults, fault => fault.StartsWith("PooledTcp:" + line.Split('=')[0], StringComparison.Ordinal));
-        Assert.DoesNotContain(faults, static fault => fault.Contains("hunter2", StringComparison.Ordinal));
-    }
-
-    [Theory]
     [MemberData(nameof(UnknownKeys))]
     public void An_unknown_key_gets_one_line_and_a_guess(string line, string expected)
     {
@@ -230,79 +202,6 @@ public class InvalidSettingsTests
             $"Endpoints:cache:Tls:ApplicationProtocols:1={name}");
 
         Assert.Equal([$"{Cache}:Tls:ApplicationProtocols:1: {expected}"], faults);
-    }
-
-    [Fact]
-    public void A_farewell_as_long_as_a_file_does_not_fill_the_message()
-    {
-        var fault = Assert.Single(Bound.Faults("Endpoints:cache:Address=cache:6379", "Endpoints:cache:Shutdown:Goodbye=raw:" + new string('x', 100_000)));
-
-        Assert.Equal(
-            $"{Cache}:Shutdown:Goodbye: \"raw:{new string('x', 96)}...\" is 100,000 bytes long; a farewell has 1,024 at most.",
-            fault);
-    }
-
-    [Theory]
-    [InlineData("cache:6379", "10.0.0.5", "10.0.0.5", "1: 10.0.0.5 is in the list twice.")]
-    [InlineData("cache:6379", "10.0.0.5", "::ffff:10.0.0.5", "1: 10.0.0.5 is in the list twice.")]
-    [InlineData("cache:6379", "10.0.0.5", "2001:db8::5", "1: 2001:db8::5 is IPv6 and 10.0.0.5 is IPv4: all addresses of the list have to be of one kind.")]
-    [InlineData("[2001:db8::7]:1", "2001:db8::5", "010.0.0.5", "1: \"010.0.0.5\" is not an IP address: write 10.0.0.5 or 2001:db8::5, without a port.")]
-    [InlineData("[2001:db8::7]:1", "10.0.0.5", "2001:db8::5", "0: 10.0.0.5 is IPv4, from which [2001:db8::7]:1 cannot be reached.")]
-    public void Bad_source_addresses(string address, string first, string second, string expected)
-    {
-        var faults = Bound.Faults(
-            $"Endpoints:cache:Address={address}",
-            $"Endpoints:cache:Ports:SourceAddresses:0={first}",
-            $"Endpoints:cache:Ports:SourceAddresses:1={second}");
-
-        Assert.Equal([$"{Cache}:Ports:SourceAddresses:{expected}"], faults);
-    }
-
-    [Fact]
-    public void A_unix_socket_does_not_mind_inherited_source_addresses()
-    {
-        Assert.Empty(Bound.Faults("Defaults:Ports:SourceAddresses:0=10.0.0.5", "Endpoints:cache:Address=unix:/run/x"));
-    }
-
-    [Theory]
-    [InlineData("Ports:TimeWaitShare=0", "0 of 28,232 ports is less than one TIME-WAIT")]
-    [InlineData("Ports:Budget=3", "0.25 of 3 ports is less than one TIME-WAIT")]
-    [InlineData("Ports:Range=40000-40002", "0.25 of 3 ports is less than one TIME-WAIT")]
-    [InlineData("Ports:Range=60997-61100", "0.25 of 3 ports is less than one TIME-WAIT")]
-    public void A_client_that_always_closes_first_needs_room_for_a_time_wait(string line, string expected)
-    {
-        Assert.Equal(
-            [$"{Cache}:Ports:TimeWaitShare: {expected}, but with Shutdown:ClosesFirst = Client every close needs one."],
-            Bound.Faults("Endpoints:cache:Address=cache:6379", $"Endpoints:cache:{line}", "Endpoints:cache:Shutdown:ClosesFirst=Client"));
-        Assert.Empty(Bound.Faults("Endpoints:cache:Address=cache:6379", $"Endpoints:cache:{line}"));
-    }
-
-    [Theory]
-    [InlineData("30000-32767", "30000-32767 lies outside the system's ephemeral ports 32768-60999 (net.ipv4.ip_local_port_range); the kernel would ignore it.")]
-    [InlineData("50000-50001", "50000-50001 holds only reserved ports (net.ipv4.ip_local_reserved_ports: 50000-50009); none could be used.")]
-    [InlineData("30000-32768", null)]
-    public void A_range_that_the_kernel_would_ignore(string range, string? expected)
-    {
-        var host = Bound.Host with { Reserved = [new PortRange(50000, 50009)] };
-        var options = Bound.Options("Endpoints:cache:Address=cache:6379", $"Endpoints:cache:Ports:Range={range}");
-
-        SettingsFactory.TryCreate(options, () => host, out _, out var faults);
-
-        Assert.Equal(expected is null ? null : [$"{Cache}:Ports:Range: {expected}"], faults);
-    }
-
-    [Fact]
-    public void A_range_is_checked_against_this_host()
-    {
-        var system = new KernelPortSettingsReader(TimeProvider.System).Current.Range;
-        Assert.SkipUnless(OperatingSystem.IsLinux() && system is { First: > 1024 }, "Needs a Linux whose range leaves ports below it.");
-        var outside = new PortRange(1024, system!.Value.First - 1);
-        var options = Bound.Options("Endpoints:cache:Address=cache:6379", $"Endpoints:cache:Ports:Range={outside}");
-
-        var e = Assert.ThrowsAny<OptionsValidationException>(() => SettingsFactory.Create(options));
-
-        Assert.StartsWith(
-            $"{Cache}:Ports:Range: {outside} lies outside the system's ephemeral ports {system}", Assert.Single(e.Failures), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -379,64 +278,6 @@ public class InvalidSettingsTests
     }
 
     [Fact]
-    public void Every_fault_of_every_kind_is_in_one_message()
-    {
-        var e = Assert.ThrowsAny<OptionsValidationException>(static () => Bound.Settings(
-            "Endpoints:cache:MaxConnections=0",
-            "Endpoints:cache:RentTimeout=abc",
-            "Endpoints:gateway:Address=gateway:9000",
-            "Endpoints:gateway:MaxConections=8",
-            "Endpoints:gateway:UserTimeout=00:00:01",
-            "Defaults:MaxConnecting=0"));
-
-        Assert.Equal(
-            """
-            6 settings are not valid:
-              PooledTcp:Defaults:MaxConnecting: 0 is not in the range 1 to 1,000,000.
-              PooledTcp:Endpoints:cache:Address: is required: write host:port, 10.0.0.1:port, [2001:db8::1]:port or unix:/path.
-              PooledTcp:Endpoints:cache:MaxConnections: 0 is not in the range 1 to 1,000,000.
-              PooledTcp:Endpoints:cache:RentTimeout: "abc" is not a time (hh:mm:ss).
-              PooledTcp:Endpoints:gateway:MaxConections: is not a setting. Did you mean MaxConnections?
-              PooledTcp:Endpoints:gateway:UserTimeout: 00:00:01 is less than KeepAlive Time + Interval x Count, which is 00:00:35: one lost probe would kill a healthy connection.
-            """.ReplaceLineEndings("\n"),
-            e.Message);
-        Assert.Equal(6, e.Failures.Count());
-        Assert.Equal(typeof(PooledTcpOptions), e.OptionsType);
-    }
-
-    [Fact]
-    public void A_fault_of_the_defaults_is_not_repeated_for_each_endpoint()
-    {
-        Assert.Equal(
-            ["PooledTcp:Defaults:MaxConnections: 0 is not in the range 1 to 1,000,000."],
-            Bound.Faults("Defaults:MaxConnections=0", "Endpoints:a:Address=a:1", "Endpoints:b:Address=b:1"));
-    }
-
-    [Fact]
-    public void The_path_is_that_of_the_section()
-    {
-        var section = new ConfigurationBuilder()
-            .AddInMemoryCollection([new("Shop:Pools:Endpoints:cache:Address", "cache")]).Build().GetSection("Shop:Pools");
-        var options = new PooledTcpOptions();
-        new PooledTcpSection(section).Configure(options);
-
-        Assert.False(SettingsFactory.TryCreate(options, out _, out var faults));
-        Assert.Equal(["Shop:Pools:Endpoints:cache:Address: \"cache\" has no port: write cache:port."], faults);
-    }
-
-    [Fact]
-    public void A_section_that_is_bound_twice_tells_its_faults_once()
-    {
-        var options = new PooledTcpOptions();
-        var section = new PooledTcpSection(Bound.Section("Endpoints:cache:Address=cache:1", "Endpoints:cache:MaxWaiters=x"));
-        section.Configure(options);
-        section.Configure(options);
-
-        Assert.False(SettingsFactory.TryCreate(options, out _, out var faults));
-        Assert.Equal([$"{Cache}:MaxWaiters: \"x\" is not a whole number."], faults);
-    }
-
-    [Fact]
     public void Code_is_held_to_the_same_rules()
     {
         var options = new PooledTcpOptions().AddEndpoint("cache", static e =>
@@ -465,21 +306,5 @@ public class InvalidSettingsTests
 
         Assert.False(SettingsFactory.TryCreate(options, out _, out var faults));
         Assert.Equal(2, faults.Count);
-    }
-}
-
-internal static class TestCertificates
-{
-    public static X509Certificate2 WithKey(string name = "client")
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
-        return request.CreateSelfSigned(DateTimeOffset.UnixEpoch.AddYears(50), DateTimeOffset.UnixEpoch.AddYears(90));
-    }
-
-    public static X509Certificate2 WithoutKey(string name = "client")
-    {
-        using var certificate = WithKey(name);
-        return X509CertificateLoader.LoadCertificate(certificate.RawData);
     }
 }

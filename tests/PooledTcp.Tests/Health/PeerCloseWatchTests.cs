@@ -6,6 +6,7 @@ using PooledTcp.Connections;
 using PooledTcp.Health;
 using PooledTcp.Tests.Connections;
 using PooledTcp.Tests.Fakes;
+using PooledTcp.TestSupport;
 using Xunit;
 
 namespace PooledTcp.Tests.Health;
@@ -17,11 +18,9 @@ public sealed class PeerCloseWatchTests : IDisposable
     private readonly Sink _sink = new();
     private long _id;
 
-    public static bool IsLinux => OperatingSystem.IsLinux();
-
     public void Dispose() => _watch.Dispose();
 
-    [Fact(Skip = "epoll is Linux'", SkipUnless = nameof(IsLinux))]
+    [LinuxFact]
     public async Task A_fin_is_reported_once_and_an_rst_too()
     {
         var (fin, finPeer) = await AddAsync();
@@ -40,7 +39,7 @@ public sealed class PeerCloseWatchTests : IDisposable
         rst.Transport.Close();
     }
 
-    [Fact(Skip = "epoll is Linux'", SkipUnless = nameof(IsLinux))]
+    [LinuxFact]
     public async Task Data_is_not_reported()
     {
         var (talker, talkerPeer) = await AddAsync();
@@ -58,7 +57,7 @@ public sealed class PeerCloseWatchTests : IDisposable
         talkerPeer.Close();
     }
 
-    [Fact(Skip = "epoll is Linux'", SkipUnless = nameof(IsLinux))]
+    [LinuxFact]
     public async Task A_fin_that_came_before_the_registration_is_still_reported()
     {
         // tcp-facts, end of section 4.
@@ -71,7 +70,7 @@ public sealed class PeerCloseWatchTests : IDisposable
         server.Close();
     }
 
-    [Fact(Skip = "epoll is Linux'", SkipUnless = nameof(IsLinux))]
+    [LinuxFact]
     public async Task A_unix_socket_is_watched_as_well()
     {
         string path = Path.Combine(Path.GetTempPath(), Guid.NewGuid().ToString("N"));
@@ -90,7 +89,7 @@ public sealed class PeerCloseWatchTests : IDisposable
         File.Delete(path);
     }
 
-    [Fact(Skip = "epoll is Linux'", SkipUnless = nameof(IsLinux))]
+    [LinuxFact]
     public async Task A_descriptor_number_that_is_used_again_reports_its_new_owner_only()
     {
         var (first, firstPeer) = await AddAsync();
@@ -109,7 +108,7 @@ public sealed class PeerCloseWatchTests : IDisposable
         client.Close();
     }
 
-    [Fact(Skip = "epoll is Linux'", SkipUnless = nameof(IsLinux))]
+    [LinuxFact]
     public async Task A_set_that_breaks_leaves_its_connections_to_the_sweep_and_the_next_one_makes_another()
     {
         var (before, _) = await AddAsync();
@@ -131,7 +130,7 @@ public sealed class PeerCloseWatchTests : IDisposable
         after.Transport.Close();
     }
 
-    [Fact(Skip = "epoll is Linux'", SkipUnless = nameof(IsLinux))]
+    [LinuxFact]
     public async Task What_was_forgotten_is_not_reported_though_its_descriptor_is_open()
     {
         var (gone, gonePeer) = await AddAsync();
@@ -145,7 +144,7 @@ public sealed class PeerCloseWatchTests : IDisposable
         gone.Transport.Close();
     }
 
-    [Fact(Skip = "epoll is Linux'", SkipUnless = nameof(IsLinux))]
+    [LinuxFact]
     public async Task A_closed_socket_is_refused_and_leaves_nothing_behind()
     {
         var (client, server) = await LoopbackSockets.ConnectAsync();
@@ -156,7 +155,7 @@ public sealed class PeerCloseWatchTests : IDisposable
         server.Close();
     }
 
-    [Fact(Skip = "epoll is Linux'", SkipUnless = nameof(IsLinux))]
+    [LinuxFact]
     public async Task A_sink_that_fails_blinds_nobody()
     {
         var (bad, badPeer) = await AddAsync(new FaultySink());
@@ -168,7 +167,7 @@ public sealed class PeerCloseWatchTests : IDisposable
         Assert.Equal(good.Id, await _sink.NextAsync());
     }
 
-    [Fact(Skip = "epoll is Linux'", SkipUnless = nameof(IsLinux))]
+    [LinuxFact]
     public async Task The_thread_begins_with_the_first_connection_and_ends_with_the_watch()
     {
         Assert.Null(_watch.Reader);
@@ -186,7 +185,7 @@ public sealed class PeerCloseWatchTests : IDisposable
         connection.Transport.Close();
     }
 
-    [Fact(Skip = "epoll is Linux'", SkipUnless = nameof(IsLinux))]
+    [LinuxFact]
     public async Task A_watch_that_was_forgotten_ends_its_thread()
     {
         Thread reader = await StartAndForgetAsync();
@@ -198,7 +197,7 @@ public sealed class PeerCloseWatchTests : IDisposable
         });
     }
 
-    [Fact(Skip = "epoll is Linux'", SkipUnless = nameof(IsLinux))]
+    [LinuxFact]
     public async Task A_watched_connection_that_nobody_knows_is_collected()
     {
         WeakReference lost = await AddAndLoseAsync();

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using PooledTcp.Tests.Fakes;
 using Xunit;
 
@@ -23,36 +22,7 @@ public sealed class RetryRoomTests
             pool.OnSchedule = null;
             pool.Core.Apply(PoolHarness.Settings(max: 1));
         };
-        int runs = 0;
-        Task<long> retry = pool.Pool.ExecuteAsync(
-            async (lease, _, token) =>
-            {
-                if (++runs > 1)
-                {
-                    return lease.ConnectionId;
-                }
-
-                foreach (FakeTransport transport in pool.Connector.Transports)
-                {
-                    transport.Fault = new SocketException((int)SocketError.ConnectionReset);
-                }
-
-                try
-                {
-                    await lease.SendAsync(new byte[1], token);
-                    return 0;
-                }
-                finally
-                {
-                    foreach (FakeTransport transport in pool.Connector.Transports)
-                    {
-                        transport.Fault = null;
-                    }
-                }
-            },
-            0,
-            new ExchangeOptions { Idempotent = true }).AsTask();
-        return (pool, retry, other);
+        return (pool, pool.Pool.FailOnceAsync(pool.Connector), other);
     }
 
     [Fact]

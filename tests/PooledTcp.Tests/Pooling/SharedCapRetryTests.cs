@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using PooledTcp.Tests.Fakes;
 using Xunit;
 
@@ -7,51 +6,13 @@ namespace PooledTcp.Tests.Pooling;
 /// <summary>A retry takes nothing but a new connection: at a limit, its own pool's others do not help it unless one gives way.</summary>
 public sealed class SharedCapRetryTests
 {
-    private static readonly ExchangeOptions Idempotent = new() { Idempotent = true };
-
-    /// <summary>An exchange that fails on its connection and asks for another; <paramref name="failing"/> runs before it fails.</summary>
-    private static Task<long> FailOnce(KeyedPools.Key key, Func<Task> failing, CancellationToken cancellationToken = default)
-    {
-        int runs = 0;
-        return key.Pool.ExecuteAsync(
-            async (lease, _, token) =>
-            {
-                if (++runs > 1)
-                {
-                    return lease.ConnectionId;
-                }
-
-                await failing();
-                foreach (FakeTransport transport in key.Connector.Transports)
-                {
-                    transport.Fault = new SocketException((int)SocketError.ConnectionReset);
-                }
-
-                try
-                {
-                    await lease.SendAsync(new byte[1], token);
-                    return 0;
-                }
-                finally
-                {
-                    foreach (FakeTransport transport in key.Connector.Transports)
-                    {
-                        transport.Fault = null;
-                    }
-                }
-            },
-            0,
-            Idempotent,
-            cancellationToken).AsTask();
-    }
-
     /// <summary>Key 0 has one connection and a retry that queues for a place; key 1 has got the place of the failed one.</summary>
     private static async Task<(TcpLease Own, Task<long> Retry, TcpLease Other)> QueueRetryAsync(KeyedPools pools, CancellationToken cancellationToken = default)
     {
         await pools[0].FillAsync(2);
         TcpLease own = await pools[0].RentAsync(CancellationToken.None);
         TaskCompletionSource go = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        Task<long> retry = FailOnce(pools[0], () => go.Task, cancellationToken);
+        Task<long> retry = pools[0].Pool.FailOnceAsync(pools[0].Connector, () => go.Task, cancellationToken);
         Task<TcpLease> other = pools[1].RentAsync(CancellationToken.None);
         go.SetResult();
         await pools.UntilAsync(() => pools[0].Now is { Waiting: 1, Closing: 0 });
@@ -112,11 +73,11 @@ public sealed class SharedCapRetryTests
         await using KeyedPools pools = new(max: 2, keys: 1);
         await pools[0].FillAsync(2);
         TcpLease own = await pools[0].RentAsync();
-        Task<long> retry = FailOnce(pools[0], static () => Task.CompletedTask);
+        Task<long> retry = pools[0].Pool.FailOnceAsync(pools[0].Connector);
         await retry.WaitAsync(PoolHarness.Hang, TestContext.Current.CancellationToken);
 
         // The other one is taken; once it is back it is all that the limit allows, and the retry cannot use it.
-        retry = FailOnce(pools[0], () =>
+        retry = pools[0].Pool.FailOnceAsync(pools[0].Connector, () =>
         {
             pools.Cap.Resize(1);
             return Task.CompletedTask;

@@ -97,6 +97,8 @@ public sealed class PortMetricTests : IDisposable
 
         public PoolReading Read() => default;
 
+        public double ReadPortPressure() => 0;
+
         public IReadOnlyList<PortReading> ReadPorts() =>
             [.. accounts.Select(account => new PortReading(account, account.Usable, ledger.Use(account)))];
 

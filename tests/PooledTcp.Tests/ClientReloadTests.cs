@@ -1,0 +1,134 @@
+using System.Net;
+using System.Net.Sockets;
+using PooledTcp.Tests.Fakes;
+using Xunit;
+
+namespace PooledTcp.Tests;
+
+/// <summary>New settings for a client in use.</summary>
+public sealed class ClientReloadTests
+{
+    [Fact]
+    public async Task New_settings_reach_every_pool_and_new_endpoints_get_one()
+    {
+        await using ClientHarness client = new("cache");
+        TcpPool adHoc = client.Client.GetPool(ClientHarness.Device);
+        client.Apply("gateway", static o => o.MaxConnections = 7, alsoDefaults: static o => o.MaxConnections = 5);
+        Assert.Equal(5, adHoc.GetSnapshot().MaxConnections);
+        Assert.Equal(5, client.Client.GetPool("cache").GetSnapshot().MaxConnections);
+        Assert.Equal(7, client.Client.GetPool("gateway").GetSnapshot().MaxConnections);
+    }
+
+    [Fact]
+    public async Task Settings_that_one_ad_hoc_pool_cannot_take_change_none()
+    {
+        await using ClientHarness client = new("cache");
+        client.Client.GetPool(new UnixDomainSocketEndPoint("/run/x.sock"));
+        TcpPool device = client.Client.GetPool(ClientHarness.Device);
+        Assert.Throws<ArgumentException>(() => client.Apply("cache", static o => o.MaxConnections = 9, alsoDefaults: static o =>
+        {
+            o.Tls.Enabled = true;
+            o.MaxConnections = 5;
+        }));
+        Assert.Equal(100, client.Client.GetPool("cache").GetSnapshot().MaxConnections);
+        Assert.Equal(100, device.GetSnapshot().MaxConnections);
+        Assert.Equal(0, device.GetSnapshot().Generation);
+    }
+
+    [Fact]
+    public async Task GetPool_by_name_during_the_reload_that_adds_it_waits_for_it()
+    {
+        TcpPool? found = null;
+        Exception? thrown = null;
+        Thread? reader = null;
+        await using ClientHarness client = new("cache");
+        PooledTcpClient reloaded = client.Client;
+        client.OnConnector = () =>
+        {
+            // The new settings can be seen already, the pool cannot yet.
+            reader = new Thread(() =>
+            {
+                try
+                {
+                    found = reloaded.GetPool("gateway");
+                }
+                catch (Exception e)
+                {
+                    thrown = e;
+                }
+            })
+            { IsBackground = true };
+            reader.Start();
+            Assert.True(SpinWait.SpinUntil(
+                () => (reader.ThreadState & (ThreadState.WaitSleepJoin | ThreadState.Stopped)) != ThreadState.Running, PoolHarness.Hang));
+        };
+        client.Apply("gateway", static o => o.MaxConnections = 7);
+        Assert.True(reader!.Join(PoolHarness.Hang));
+        Assert.Null(thrown);
+        Assert.Same(client.Client.GetPool("gateway"), found);
+    }
+
+    [Fact]
+    public async Task MinIdleConnections_are_dialed_without_a_rent()
+    {
+        await using ClientHarness client = new();
+        client.Apply("cache", static o => o.MinIdleConnections = 3);
+        await PoolHarness.UntilAsync(() => client.Client.GetPool("cache").GetSnapshot().Idle == 3);
+    }
+
+    [Fact]
+    public async Task A_reload_of_MaxClosing_reaches_the_lane()
+    {
+        await using ClientHarness client = new("cache");
+        client.OnTransport = static t => t.PeerHoldsOn = true;
+        Configure(maxClosing: 1);
+        TcpPool pool = client.Client.GetPool("cache");
+        await ChurnAsync();
+        await ChurnAsync();
+
+        // The second found the lane full.
+        await PoolHarness.UntilAsync(() => pool.GetSnapshot() is { Closing: 1, Closed: 1 });
+        Assert.Equal(1, pool.GetSnapshot().ClosedByMethod["quiet"]);
+        Configure(maxClosing: 2);
+        await ChurnAsync();
+        await PoolHarness.UntilAsync(() => client.Transports.Last().Moves.Length > 0);
+        Assert.Equal("farewell wait", client.Transports.Last().Moves);
+        Assert.Equal(2, pool.GetSnapshot().Closing);
+        foreach (FakeTransport transport in client.Transports)
+        {
+            transport.PeerCloses();
+        }
+
+        async Task ChurnAsync() => PoolHarness.Return(await ClientHarness.RentAsync(pool));
+
+        void Configure(int maxClosing) => client.Apply(
+            "cache",
+            static e =>
+            {
+                e.MaxUses = 1;
+                e.Shutdown.Goodbye = "redis";
+            },
+            maxClosing: maxClosing);
+    }
+
+    [Fact]
+    public async Task A_reload_of_MaxTotalConnections_holds_at_once_for_all_pools()
+    {
+        await using ClientHarness client = new("cache", "gateway");
+        TcpLease lease = await ClientHarness.RentAsync(client.Client.GetPool("cache"));
+        PoolHarness.Return(await ClientHarness.RentAsync(client.Client.GetPool("gateway")));
+        Configure(maxTotal: 1);
+        await PoolHarness.UntilAsync(() => client.Client.GetPool("gateway").GetSnapshot() is { Idle: 0, Closing: 0 });
+        Task<TcpLease> named = ClientHarness.RentAsync(client.Client.GetPool("gateway"));
+        Task<TcpLease> adHoc = ClientHarness.RentAsync(client.Client.GetPool(new IPEndPoint(IPAddress.Loopback, 7)));
+        Assert.False(named.IsCompleted);
+        Assert.False(adHoc.IsCompleted);
+
+        Configure(maxTotal: null);
+        PoolHarness.Return(await named);
+        PoolHarness.Return(await adHoc);
+        PoolHarness.Return(lease);
+
+        void Configure(int? maxTotal) => client.Apply("cache", static _ => { }, maxTotal: maxTotal);
+    }
+}
