@@ -24,15 +24,18 @@ namespace PooledTcp;
 /// </remarks>
 public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
 {
-    private readonly ConcurrentDictionary<string, TcpPool> _named = new(StringComparer.OrdinalIgnoreCase);
     private readonly ConcurrentDictionary<AdHocKey, AdHocEntry> _adHoc = new();
     private readonly ConcurrentDictionary<ConnectionPool, AdHocKey> _adHocKeys = new();
     private readonly FormerPools _former;
     private readonly IReadOnlyDictionary<string, EndpointHooks> _hooks;
     private readonly Func<string, EndpointHooks, IConnector> _connectors;
     private readonly PoolServices _services;
+    private readonly PoolHandles _handles;
     private readonly Lock _gate = new();
     private volatile ClientSettings _settings;
+
+    /// <summary>Replaced as a whole when a reload adds endpoints, which never vanish: reading it takes no lock.</summary>
+    private volatile Dictionary<string, TcpPool> _named = [];
     private volatile Phase _phase;
 
     /// <summary>Makes a client from options in code.</summary>
@@ -77,19 +80,9 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
             Cap = new SharedCap(settings.MaxTotalConnections, clock),
             Maintenance = new Maintenance(clock, OnRetired, e => PoolLog.MaintenanceFailed(sharedLogger, e)),
         };
-        foreach (string _ in settings.Endpoints.Keys)
-        {
-            WarmPath warm = new(_services);
-            _blank.Enqueue((warm, new TcpPool(warm)));
-        }
-
-        foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
-        {
-            AddNamed(name, endpoint);
-        }
+        _handles = new PoolHandles(_services);
+        AddNamed(settings.Endpoints);
     }
-
-    private readonly Queue<(WarmPath, TcpPool)> _blank = new();
 
     private enum Phase
     {
@@ -238,17 +231,12 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
             _services.Cap.Resize(settings.MaxTotalConnections);
             _services.Telemetry.Settings = settings.Telemetry;
             _settings = settings;
-            foreach ((string name, PoolSettings endpoint) in settings.Endpoints)
+            foreach ((string name, TcpPool pool) in _named)
             {
-                if (_named.TryGetValue(name, out TcpPool? pool))
-                {
-                    changes.Add((pool.Core, endpoint));
-                }
-                else
-                {
-                    AddNamed(name, endpoint);
-                }
+                changes.Add((pool.Core, settings.Endpoints[name]));
             }
+
+            AddNamed(settings.Endpoints.Where(endpoint => !_named.ContainsKey(endpoint.Key)));
         }
 
         // Outside: it closes sockets and cancels dials, which runs callbacks.
@@ -305,18 +293,22 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     private IEnumerable<ConnectionPool> AllPools() =>
         _named.Values.Select(static pool => pool.Core).Concat(_adHoc.Values.Select(static entry => entry.Core));
 
-    private void AddNamed(string name, PoolSettings settings)
+    /// <summary>Under the gate, or in the constructor.</summary>
+    private void AddNamed(IEnumerable<KeyValuePair<string, PoolSettings>> endpoints)
     {
-        (WarmPath warm, TcpPool handle) = _blank.Dequeue();
-        ConnectionPool pool = NewPool(name, isAdHoc: false, settings, warm);
-
-        // A configured pool never retires, so its handle never asks for another.
-        handle._renew = () => pool;
-        _named[name] = handle;
-        if (settings.MinIdleConnections > 0)
+        Dictionary<string, TcpPool> named = new(_named, StringComparer.OrdinalIgnoreCase);
+        foreach ((string name, PoolSettings settings) in endpoints)
         {
-            _services.Maintenance.Request(pool);
+            TcpPool handle = _handles.Take();
+            ConnectionPool pool = NewPool(name, isAdHoc: false, settings, handle.Warm);
+            named.Add(name, handle);
+            if (settings.MinIdleConnections > 0)
+            {
+                _services.Maintenance.Request(pool);
+            }
         }
+
+        _named = named;
     }
 
     private AdHocEntry GetOrAddAdHoc(AdHocKey key)
@@ -328,8 +320,10 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
                 return entry;
             }
 
-            ConnectionPool pool = NewPool(key.ToString(), isAdHoc: true, _settings.ForAdHoc(key.Address));
-            entry = new AdHocEntry(pool, new TcpPool(pool.Warm, () => GetOrAddAdHoc(key).Core));
+            TcpPool handle = _handles.Take();
+            handle.Successor = () => GetOrAddAdHoc(key).Core;
+            ConnectionPool pool = NewPool(key.ToString(), isAdHoc: true, _settings.ForAdHoc(key.Address), handle.Warm);
+            entry = new AdHocEntry(pool, handle);
             _adHoc[key] = entry;
             _adHocKeys[pool] = key;
 
@@ -340,7 +334,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     }
 
     /// <summary>Under the gate, or in the constructor. A pool made after the end is born closed, so that its rents say so.</summary>
-    private ConnectionPool NewPool(string name, bool isAdHoc, PoolSettings settings, WarmPath? warm = null)
+    private ConnectionPool NewPool(string name, bool isAdHoc, PoolSettings settings, WarmPath warm)
     {
         EndpointHooks hooks = isAdHoc
             ? _settings.HooksForAdHoc()

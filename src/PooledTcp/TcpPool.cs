@@ -9,19 +9,17 @@ namespace PooledTcp;
 /// </summary>
 public sealed partial class TcpPool
 {
-    internal Func<ConnectionPool> _renew = null!;
     private volatile WarmPath _warm;
 
     internal TcpPool(WarmPath warm) => _warm = warm;
 
-    internal TcpPool(WarmPath warm, Func<ConnectionPool> renew)
-    {
-        _warm = warm;
-        _renew = renew;
-    }
-
     /// <summary>The endpoint's configured name, or the address (and partition) of an ad hoc pool.</summary>
     public string Name => Core.Name;
+
+    /// <summary>Finds or makes the successor of an ad hoc pool that has retired. A configured one never does.</summary>
+    internal Func<ConnectionPool>? Successor { get; set; }
+
+    internal WarmPath Warm => _warm;
 
     internal ConnectionPool Core => _warm.Pool;
 
@@ -148,7 +146,7 @@ public sealed partial class TcpPool
 
     private ConnectionPool Renew()
     {
-        ConnectionPool pool = _renew();
+        ConnectionPool pool = Successor!();
         _warm = pool.Warm;
         return pool;
     }

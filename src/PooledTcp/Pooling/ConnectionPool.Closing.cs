@@ -119,7 +119,7 @@ internal sealed partial class ConnectionPool
 
             _closedByMethod[(int)outcome.Method]++;
             _closedByPeer += outcome.PeerFirst ? 1 : 0;
-            _idle.Forget(connection);
+            Idle.Forget(connection);
             if (connection.Linked)
             {
                 // Its number is in the stack still; the next sweep cleans up behind it.

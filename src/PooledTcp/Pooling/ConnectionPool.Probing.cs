@@ -173,7 +173,7 @@ internal sealed partial class ConnectionPool
         if (connection.EndProbe())
         {
             // Every warmer one was popped before it, so the top is its place.
-            _idle.Push(connection);
+            Idle.Push(connection);
         }
 
         if ((_warm.Detour & Detour.ConcernsReturns) != Detour.None)

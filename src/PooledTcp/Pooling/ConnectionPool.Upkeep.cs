@@ -240,7 +240,7 @@ internal sealed partial class ConnectionPool
 
     private void RemoveDeadLinks()
     {
-        _idle.Compact();
+        Idle.Compact();
         _hasDeadLinks = false;
         foreach (TcpConnection? connection in _table.Items.ToArray())
         {

@@ -48,7 +48,7 @@ internal sealed partial class ConnectionPool
                 {
                     refusal = ClosedError();
                 }
-                else if ((_warm.Detour & Detour.ConcernsRents) == Detour.None && (connection = _idle.TryTake()) is not null)
+                else if ((_warm.Detour & Detour.ConcernsRents) == Detour.None && (connection = Idle.TryTake()) is not null)
                 {
                     // The sweep had the stack in its hands when the warm path looked.
                 }
@@ -179,7 +179,7 @@ internal sealed partial class ConnectionPool
     /// </summary>
     private void ServeFromIdle()
     {
-        while ((_warm.Detour & Detour.ConcernsReturns) != Detour.None && _idle.TryTake() is { } connection)
+        while ((_warm.Detour & Detour.ConcernsReturns) != Detour.None && Idle.TryTake() is { } connection)
         {
             connection.TakeBack();
             if (TryPlace(connection))
@@ -188,10 +188,10 @@ internal sealed partial class ConnectionPool
             }
 
             // Nobody wanted it after all.
-            _idle.Settle(connection);
+            Idle.Settle(connection);
             long version = connection.CurrentVersion;
             connection.PublishIdle();
-            _idle.Push(connection);
+            Idle.Push(connection);
             NoteIdle();
             RemoveIfOutdated(connection, version);
         }

@@ -35,9 +35,8 @@ namespace PooledTcp.Pooling;
 internal sealed partial class ConnectionPool : IPeerCloseSink
 {
     private readonly Lock _gate = new();
-    private readonly ConnectionTable _table;
+    private readonly ConnectionTable _table = new();
     private readonly WarmPath _warm;
-    private readonly IdleStore _idle;
     private readonly WaiterQueue _waiters = new();
 
     /// <summary>Fires when the pool closes, for hooks that are running.</summary>
@@ -65,9 +64,7 @@ internal sealed partial class ConnectionPool : IPeerCloseSink
         Services = services;
         _cap = services.Cap;
         _warm = warm ?? new WarmPath(services);
-        _warm.Pool = this;
-        _idle = _warm.Idle;
-        _table = _idle.Table;
+        _warm.Open(this, new IdleStack(_table), settings.MaxConnections);
         Log = isAdHoc ? services.SharedLogger : new ThrottledLogger(services.Logger, services.Clock.Time);
         _share = new CapShare(this);
         _settings = settings;
@@ -89,6 +86,8 @@ internal sealed partial class ConnectionPool : IPeerCloseSink
 
     public WarmPath Warm => _warm;
 
+    private IdleStore Idle => _warm.Idle;
+
     /// <summary>One second per kind of event; ad hoc pools share it, as their number has no bound.</summary>
     private ILogger Log { get; }
 
@@ -105,7 +104,7 @@ internal sealed partial class ConnectionPool : IPeerCloseSink
                 return Lend(candidate, CaptureRenter());
             }
         }
-        while ((_warm.Detour & Detour.ConcernsRents) == Detour.None && (candidate = _idle.TryTake()) is not null);
+        while ((_warm.Detour & Detour.ConcernsRents) == Detour.None && (candidate = Idle.TryTake()) is not null);
 
         return null;
     }
@@ -272,10 +271,10 @@ internal sealed partial class ConnectionPool : IPeerCloseSink
             return;
         }
 
-        _idle.Settle(connection);
+        Idle.Settle(connection);
         long version = connection.CurrentVersion;
         connection.PublishIdle();
-        _idle.Push(connection);
+        Idle.Push(connection);
         LookAfterPublication(connection, version);
     }
 

@@ -17,11 +17,9 @@ namespace PooledTcp.Pooling;
 /// and <see cref="Compact"/> removes the rest. Its number is not given away before.
 /// </para>
 /// </remarks>
-internal sealed class IdleStack
+internal sealed class IdleStack(ConnectionTable table)
 {
     private long _head;
-
-    public ConnectionTable Table { get; } = new();
 
     public void Push(TcpConnection connection)
     {
@@ -53,7 +51,7 @@ internal sealed class IdleStack
             }
 
             // The entry is null only if this head is history: the connection was popped, closed and delisted since.
-            TcpConnection? top = Table.At(number - 1);
+            TcpConnection? top = table.At(number - 1);
             if (top is null)
             {
                 continue;
@@ -79,7 +77,7 @@ internal sealed class IdleStack
         Stack<TcpConnection> alive = new();
         while (number != 0)
         {
-            TcpConnection connection = Table.At(number - 1)!;
+            TcpConnection connection = table.At(number - 1)!;
             number = connection.NextIdle;
             connection.Linked = false;
             if (connection.IsIdleOrProbed)

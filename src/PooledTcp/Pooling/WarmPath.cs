@@ -13,21 +13,17 @@ namespace PooledTcp.Pooling;
 /// </remarks>
 internal sealed class WarmPath(PoolServices services) : ILeaseOwner
 {
-    private readonly IdleStore _idle = new(services.IdleSlots);
+    private readonly TcpConnection?[] _slots = IdleStore.NewSlots(services.IdleSlots);
     private readonly SharedCap _cap = services.Cap;
     private readonly Histogram<double> _waitTime = services.Telemetry.Instruments.WaitTime;
     private readonly Histogram<double> _useTime = services.Telemetry.Instruments.UseTime;
-    private ConnectionPool? _pool;
+    private IdleStore _idle;
     private volatile Detour _detour;
 
-    /// <summary>Whose it is, from the start of that pool on.</summary>
-    public ConnectionPool Pool
-    {
-        get => _pool!;
-        set => _pool = value;
-    }
-
     public IdleStore Idle => _idle;
+
+    /// <summary>Whose it is.</summary>
+    public ConnectionPool Pool { get; private set; } = null!;
 
     /// <summary>Written under the pool's gate, read without it.</summary>
     public Detour Detour
@@ -56,6 +52,16 @@ internal sealed class WarmPath(PoolServices services) : ILeaseOwner
 
         return null;
     }
+
+    /// <summary>Before anybody can rent.</summary>
+    public void Open(ConnectionPool pool, IdleStack stack, int maxConnections)
+    {
+        Pool = pool;
+        _idle = new IdleStore(_slots, maxConnections, stack);
+    }
+
+    /// <summary>Under the pool's gate.</summary>
+    public void Resize(int maxConnections) => _idle = _idle.For(maxConnections);
 
     void ILeaseOwner.Return(TcpConnection connection, long version, bool discard)
     {
