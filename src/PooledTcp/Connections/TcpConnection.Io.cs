@@ -25,6 +25,13 @@ internal sealed partial class TcpConnection
         }
 
         Enter(version, LeaseWord.Receiving);
+
+        // Nobody can take it back, so it needs no more than the socket. See SocketReceive for the gain.
+        if (!cancellationToken.CanBeCanceled && _transport.PlainSocket is { } socket)
+        {
+            return SocketReceive.Begin(this, handle, socket, buffer);
+        }
+
         int received;
         try
         {
@@ -35,16 +42,67 @@ internal sealed partial class TcpConnection
             }
 
             received = receive.Result;
-            ThrowIfEndIsOurs(received, buffer.Length);
         }
         catch (Exception e)
         {
             return ValueTask.FromException<int>(Fail(LeaseWord.Receiving, e));
         }
 
-        received = EndReceive(received, buffer.Length);
+        Exception? fault = EndReceive(SocketError.Success, received, buffer.Length);
         GC.KeepAlive(handle);
-        return new ValueTask<int>(received);
+        return fault is null ? new ValueTask<int>(received) : ValueTask.FromException<int>(fault);
+    }
+
+    /// <summary>The end of a receive, whatever came of it. What the caller is to be told if it failed; null if it did not.</summary>
+    public Exception? EndReceive(SocketError error, int received, int length)
+    {
+        bool isEnd = received == 0 && length > 0;
+
+        // Our close begins with a FIN, and a quick peer answers it before the receive is torn down. To the caller that must
+        // be the interruption it is, not a peer that chose to close.
+        if (error == SocketError.Success && isEnd && InterruptReason is not null)
+        {
+            error = SocketError.OperationAborted;
+        }
+
+        if (error != SocketError.Success)
+        {
+            return Fail(LeaseWord.Receiving, new SocketException((int)error));
+        }
+
+        _bytesReceived += received;
+        if (isEnd)
+        {
+            _endOfStream = true;
+        }
+
+        Interlocked.And(ref _word, ~LeaseWord.Receiving);
+        return null;
+    }
+
+    /// <summary>
+    /// Failed or cancelled half-way: an unknown part of it may be on the wire or lost, so this connection never serves
+    /// again. The record is written before the operation leaves the word, so that a return cannot miss it.
+    /// </summary>
+    public Exception Fail(long operation, Exception exception)
+    {
+        bool nothingSent = !_sendStarted;
+        bool nothingReceived = _bytesReceived == 0;
+        bool lost = exception is SocketException or IOException or ObjectDisposedException or AuthenticationException;
+        _broken = true;
+        _lost |= lost;
+        Interlocked.And(ref _word, ~operation);
+        if (!lost)
+        {
+            return exception;
+        }
+
+        string what = operation == LeaseWord.Receiving ? "receiving" : "sending";
+        string why = InterruptReason is { } reason
+            ? $"the pool closed it under the lease ({reason})"
+            : exception.Message;
+        return new ConnectionFaultedException(
+            $"Connection {Id} of pool '{PoolName}' failed while {what}: {why}", PoolName, Id, Uses > 1, nothingSent, nothingReceived, exception);
     }
 
     public ValueTask SendAsync(LeaseHandle handle, long version, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
@@ -86,16 +144,15 @@ internal sealed partial class TcpConnection
         try
         {
             received = await receive.ConfigureAwait(false);
-            ThrowIfEndIsOurs(received, length);
         }
         catch (Exception e)
         {
             throw Fail(LeaseWord.Receiving, e);
         }
 
-        received = EndReceive(received, length);
+        Exception? fault = EndReceive(SocketError.Success, received, length);
         GC.KeepAlive(handle);
-        return received;
+        return fault is null ? received : throw fault;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
@@ -131,6 +188,8 @@ internal sealed partial class TcpConnection
                     : "A send is already in flight on this lease: one receive and one send may run at a time.");
             }
 
+            // Takes a Complete() back even if so many operations follow that their number comes round to where it was.
+            Volatile.Write(ref _completedAt, 0);
             long seen = Interlocked.CompareExchange(ref _word, LeaseWord.Begin(word, operation), word);
             if (seen == word)
             {
@@ -141,59 +200,9 @@ internal sealed partial class TcpConnection
         }
     }
 
-    /// <summary>
-    /// Our close begins with a FIN, and a quick peer answers it before the receive is torn down. To the caller that must
-    /// be the interruption it is, not a peer that chose to close.
-    /// </summary>
-    private void ThrowIfEndIsOurs(int received, int length)
-    {
-        if (received == 0 && length > 0 && InterruptReason is not null)
-        {
-            throw new SocketException((int)SocketError.OperationAborted);
-        }
-    }
-
-    private int EndReceive(int received, int length)
-    {
-        _bytesReceived += received;
-        if (received == 0 && length > 0)
-        {
-            _endOfStream = true;
-        }
-
-        // A Complete() that came during the operation was too early: what it brought was not known yet.
-        Interlocked.And(ref _word, ~(LeaseWord.Receiving | LeaseWord.Completed));
-        return received;
-    }
-
     private void EndSend(int length)
     {
         _bytesSent += length;
-        Interlocked.And(ref _word, ~(LeaseWord.Sending | LeaseWord.Completed));
-    }
-
-    /// <summary>
-    /// Failed or cancelled half-way: an unknown part of it may be on the wire or lost, so this connection never serves
-    /// again. The record is written before the operation leaves the word, so that a return cannot miss it.
-    /// </summary>
-    private Exception Fail(long operation, Exception exception)
-    {
-        bool nothingSent = !_sendStarted;
-        bool nothingReceived = _bytesReceived == 0;
-        bool lost = exception is SocketException or IOException or ObjectDisposedException or AuthenticationException;
-        _broken = true;
-        _lost |= lost;
-        Interlocked.And(ref _word, ~operation);
-        if (!lost)
-        {
-            return exception;
-        }
-
-        string what = operation == LeaseWord.Receiving ? "receiving" : "sending";
-        string why = InterruptReason is { } reason
-            ? $"the pool closed it under the lease ({reason})"
-            : exception.Message;
-        return new ConnectionFaultedException(
-            $"Connection {Id} of pool '{PoolName}' failed while {what}: {why}", PoolName, Id, Uses > 1, nothingSent, nothingReceived, exception);
+        Interlocked.And(ref _word, ~LeaseWord.Sending);
     }
 }
