@@ -61,6 +61,9 @@ internal sealed class Rounds<TCase, TResult>
     public Sample Ratio(TCase contender, TCase to, Func<TResult, double> figure) =>
         new(_rounds.Select(round => figure(round[contender]) / figure(round[to])));
 
+    /// <summary>A figure of each round as a whole.</summary>
+    public Sample Of(Func<IReadOnlyDictionary<TCase, TResult>, double> figure) => new(_rounds.Select(figure));
+
     /// <summary>All that was measured of one.</summary>
     public IEnumerable<TResult> All(TCase contender) => _rounds.Select(round => round[contender]);
 

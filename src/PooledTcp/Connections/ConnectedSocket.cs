@@ -28,7 +28,7 @@ internal sealed partial class ConnectedSocket
         PortAccount = portAccount;
 
         // Concerns the synchronous calls only: a look at an idle connection must come back even when poll and the
-        // receive queue disagree.
+        // receive queue disagree, and a send when the peer does not read.
         socket.Blocking = false;
         _socket = socket;
         _isTcp = IsTcp(socket);
@@ -109,6 +109,9 @@ internal sealed partial class ConnectedSocket
     public ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
         _socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
 
+    /// <summary>True: <paramref name="receive"/> hears of the end. False: it has ended already.</summary>
+    public bool BeginReceive(SocketReceive receive) => _socket.ReceiveAsync(receive);
+
     /// <summary>Receives what is there; <see cref="SocketError.WouldBlock"/> instead of waiting.</summary>
     public SocketError ReceiveNow(Span<byte> buffer, out int received)
     {
@@ -135,24 +138,30 @@ internal sealed partial class ConnectedSocket
         };
     }
 
-    /// <summary>Sends all. Allocates nothing, and needs no state machine when the first call takes everything.</summary>
+    /// <summary>Sends all. Allocates nothing, and needs no state machine when the kernel takes everything at once.</summary>
+    /// <remarks>
+    /// The first try goes around the socket's asynchronous send, which keeps its event args as long as the connection lives:
+    /// half of the 420 bytes that <see cref="SocketReceive"/> tells of, and with any token, through TLS as well.
+    /// </remarks>
     public ValueTask SendAllAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return ValueTask.FromCanceled(cancellationToken);
+        }
+
         if (buffer.IsEmpty)
         {
             return default;
         }
 
-        ValueTask<int> send = _socket.SendAsync(buffer, SocketFlags.None, cancellationToken);
-        if (!send.IsCompletedSuccessfully)
+        int sent = _socket.Send(buffer.Span, SocketFlags.None, out SocketError error);
+        return error switch
         {
-            return SendRestAsync(send, buffer, cancellationToken);
-        }
-
-        int sent = CompletedValueTask.Take(send);
-        return sent == buffer.Length
-            ? default
-            : SendRestAsync(new ValueTask<int>(sent), buffer, cancellationToken);
+            SocketError.Success when sent == buffer.Length => default,
+            SocketError.Success or SocketError.WouldBlock => SendRestAsync(buffer[sent..], cancellationToken),
+            _ => ValueTask.FromException(new SocketException((int)error)),
+        };
     }
 
     /// <summary>Sends what the kernel takes at once and drops the rest: for the last words of a failed TLS handshake.</summary>
@@ -182,9 +191,8 @@ internal sealed partial class ConnectedSocket
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask SendRestAsync(ValueTask<int> first, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    private async ValueTask SendRestAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
-        buffer = buffer[await first.ConfigureAwait(false)..];
         while (!buffer.IsEmpty)
         {
             int sent = await _socket.SendAsync(buffer, SocketFlags.None, cancellationToken).ConfigureAwait(false);

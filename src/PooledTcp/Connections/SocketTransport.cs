@@ -24,6 +24,8 @@ internal sealed class SocketTransport : Transport
 
     public override bool HasVanished(TimeSpan after) => _socket.HasVanished(after);
 
+    public override ConnectedSocket? PlainSocket => _socket;
+
     public override ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
         _socket.ReceiveAsync(buffer, cancellationToken);
 

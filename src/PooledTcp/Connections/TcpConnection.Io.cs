@@ -25,6 +25,13 @@ internal sealed partial class TcpConnection
         }
 
         Enter(version, LeaseWord.Receiving);
+
+        // Nobody can take it back, so it needs no more than the socket. See SocketReceive for the gain.
+        if (!cancellationToken.CanBeCanceled && _transport.PlainSocket is { } socket)
+        {
+            return SocketReceive.Begin(this, handle, socket, buffer);
+        }
+
         int received;
         try
         {
@@ -35,16 +42,67 @@ internal sealed partial class TcpConnection
             }
 
             received = receive.Result;
-            ThrowIfEndIsOurs(received, buffer.Length);
         }
         catch (Exception e)
         {
             return ValueTask.FromException<int>(Fail(LeaseWord.Receiving, e));
         }
 
-        received = EndReceive(received, buffer.Length);
+        Exception? fault = EndReceive(SocketError.Success, received, buffer.Length);
         GC.KeepAlive(handle);
-        return new ValueTask<int>(received);
+        return fault is null ? new ValueTask<int>(received) : ValueTask.FromException<int>(fault);
+    }
+
+    /// <summary>The end of a receive, whatever came of it. What the caller is to be told if it failed; null if it did not.</summary>
+    public Exception? EndReceive(SocketError error, int received, int length)
+    {
+        bool isEnd = received == 0 && length > 0;
+
+        // Our close begins with a FIN, and a quick peer answers it before the receive is torn down. To the caller that must
+        // be the interruption it is, not a peer that chose to close.
+        if (error == SocketError.Success && isEnd && InterruptReason is not null)
+        {
+            error = SocketError.OperationAborted;
+        }
+
+        if (error != SocketError.Success)
+        {
+            return Fail(LeaseWord.Receiving, new SocketException((int)error));
+        }
+
+        _bytesReceived += received;
+        if (isEnd)
+        {
+            Mark(Marks.EndOfStream);
+        }
+
+        Interlocked.And(ref _word, ~LeaseWord.Receiving);
+        return null;
+    }
+
+    /// <summary>
+    /// Failed or cancelled half-way: an unknown part of it may be on the wire or lost, so this connection never serves
+    /// again. The record is written before the operation leaves the word, so that a return cannot miss it.
+    /// </summary>
+    public Exception Fail(long operation, Exception exception)
+    {
+        bool nothingSent = !_sendStarted;
+        bool nothingReceived = _bytesReceived == 0;
+        bool lost = exception is SocketException or IOException or ObjectDisposedException or AuthenticationException;
+        _lost |= lost;
+        Mark(Marks.Broken);
+        Interlocked.And(ref _word, ~operation);
+        if (!lost)
+        {
+            return exception;
+        }
+
+        string what = operation == LeaseWord.Receiving ? "receiving" : "sending";
+        string why = InterruptReason is { } reason
+            ? $"the pool closed it under the lease ({reason})"
+            : exception.Message;
+        return new ConnectionFaultedException(
+            $"Connection {Id} of pool '{PoolName}' failed while {what}: {why}", PoolName, Id, Uses > 1, nothingSent, nothingReceived, exception);
     }
 
     public ValueTask SendAsync(LeaseHandle handle, long version, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
@@ -86,16 +144,15 @@ internal sealed partial class TcpConnection
         try
         {
             received = await receive.ConfigureAwait(false);
-            ThrowIfEndIsOurs(received, length);
         }
         catch (Exception e)
         {
             throw Fail(LeaseWord.Receiving, e);
         }
 
-        received = EndReceive(received, length);
+        Exception? fault = EndReceive(SocketError.Success, received, length);
         GC.KeepAlive(handle);
-        return received;
+        return fault is null ? received : throw fault;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
@@ -134,8 +191,8 @@ internal sealed partial class TcpConnection
             long seen = Interlocked.CompareExchange(ref _word, LeaseWord.Begin(word, operation), word);
             if (seen == word)
             {
-                // An exchange that goes on has evidently not ended. The word says so by its count of operations, until that
-                // count comes round.
+                // Takes a Complete() back even if so many operations follow that their number comes round to where it was. After
+                // the swap: a stale copy never gets here, and the operation is in flight until its end.
                 Volatile.Write(ref _completedAt, 0);
                 return;
             }
@@ -144,58 +201,9 @@ internal sealed partial class TcpConnection
         }
     }
 
-    /// <summary>
-    /// Our close begins with a FIN, and a quick peer answers it before the receive is torn down. To the caller that must
-    /// be the interruption it is, not a peer that chose to close.
-    /// </summary>
-    private void ThrowIfEndIsOurs(int received, int length)
-    {
-        if (received == 0 && length > 0 && InterruptReason is not null)
-        {
-            throw new SocketException((int)SocketError.OperationAborted);
-        }
-    }
-
-    private int EndReceive(int received, int length)
-    {
-        _bytesReceived += received;
-        if (received == 0 && length > 0)
-        {
-            Mark(Marks.EndOfStream);
-        }
-
-        Interlocked.And(ref _word, ~LeaseWord.Receiving);
-        return received;
-    }
-
     private void EndSend(int length)
     {
         _bytesSent += length;
         Interlocked.And(ref _word, ~LeaseWord.Sending);
-    }
-
-    /// <summary>
-    /// Failed or cancelled half-way: an unknown part of it may be on the wire or lost, so this connection never serves
-    /// again. The record is written before the operation leaves the word, so that a return cannot miss it.
-    /// </summary>
-    private Exception Fail(long operation, Exception exception)
-    {
-        bool nothingSent = !_sendStarted;
-        bool nothingReceived = _bytesReceived == 0;
-        bool lost = exception is SocketException or IOException or ObjectDisposedException or AuthenticationException;
-        _lost |= lost;
-        Mark(Marks.Broken);
-        Interlocked.And(ref _word, ~operation);
-        if (!lost)
-        {
-            return exception;
-        }
-
-        string what = operation == LeaseWord.Receiving ? "receiving" : "sending";
-        string why = InterruptReason is { } reason
-            ? $"the pool closed it under the lease ({reason})"
-            : exception.Message;
-        return new ConnectionFaultedException(
-            $"Connection {Id} of pool '{PoolName}' failed while {what}: {why}", PoolName, Id, Uses > 1, nothingSent, nothingReceived, exception);
     }
 }

@@ -20,6 +20,9 @@ internal abstract class Transport
     /// <summary>True when the peer's FIN or RST is known to the kernel. Costs a system call; for diagnosis, not for the rent path.</summary>
     public abstract bool PeerClosed { get; }
 
+    /// <summary>The socket, when nothing lies between it and the caller's bytes; null when something does (TLS, a fake).</summary>
+    public virtual ConnectedSocket? PlainSocket => null;
+
     /// <summary>Receives at least one byte, or 0 at the end of the stream.</summary>
     public abstract ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken);
 

@@ -50,6 +50,23 @@ public sealed class TcpConnectionTests
         await publisher;
     }
 
+    [Fact]
+    public async Task A_completion_is_taken_back_however_many_operations_follow()
+    {
+        TcpConnection connection = NewConnection(new FakeTransport());
+        connection.LendDirectly();
+        connection.BeginLease();
+        long version = connection.CurrentVersion;
+        connection.Complete(version);
+
+        // The word counts operations in eleven bits.
+        for (int i = 0; i < 4096; i++)
+        {
+            await connection.SendAsync(connection.HandleForHook, version, new byte[1], CancellationToken.None);
+            Assert.False(connection.IsCleanlyCompleted(version, out _));
+        }
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
