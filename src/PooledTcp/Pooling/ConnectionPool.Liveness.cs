@@ -143,6 +143,11 @@ internal sealed partial class ConnectionPool
     /// </summary>
     private CloseReason? FindFaultByTheClock(TcpConnection connection, TimeSpan now)
     {
+        if (!connection.IsProbed)
+        {
+            EndQuiet();
+        }
+
         if (FindExpiry(connection, now, wasIdle: true) is { } expiry)
         {
             return expiry;
