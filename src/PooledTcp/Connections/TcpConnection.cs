@@ -89,6 +89,9 @@ internal sealed partial class TcpConnection
     /// </summary>
     public bool PeerHasClosed => _peerHasClosed;
 
+    /// <summary>Its place in the peer-close watch, whose lock guards it; -1 when it has none.</summary>
+    public int WatchIndex { get; set; } = -1;
+
     /// <summary>An event will tell of the peer's close. False: the sweep has to look.</summary>
     public volatile bool IsWatched;
 
@@ -123,7 +126,7 @@ internal sealed partial class TcpConnection
     public StrongBox<ActivityContext>? Setup { get; init; }
 
     /// <summary>For spans.</summary>
-    public ConnectionFacts Facts => new(Id, Uses > 1, _transport.LocalEndPoint, _transport.RemoteEndPoint, Setup?.Value);
+    public ConnectionFacts Facts => new(Id, Uses > 1, _transport, Setup?.Value);
 
     public long CurrentVersion => LeaseWord.Version(Volatile.Read(ref _word));
 
