@@ -27,6 +27,7 @@ internal static class IdleScenario
         foreach ((string series, Held held) in ((string, Held)[])[("bare descriptors", bare), ("raw sockets", sockets), ("PooledTcp", pooled)])
         {
             report.Add("idle", series, connections, "connections", "B/connection", new Sample(held.BytesEach));
+            report.Add("idle, used with a token that can be cancelled", series, connections, "connections", "B/connection", new Sample(held.BytesEachCancellable));
             report.Add("idle", series, connections, "connections", "ms of CPU/s", new Sample(held.CpuMilliseconds));
         }
 
