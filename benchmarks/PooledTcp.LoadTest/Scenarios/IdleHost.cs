@@ -167,7 +167,7 @@ internal static partial class IdleHost
         TcpLease[] leases = new TcpLease[connections];
         for (int i = 0; i < connections; i++)
         {
-            leases[i] = await pool.RentAsync();
+            leases[i] = await pool.RentAsync(cancellationToken);
             await leases[i].SendAsync(Wire.Echo.Request, cancellationToken);
             for (int received = 0; received < buffer.Length;)
             {

@@ -18,7 +18,7 @@ internal static class IdleScenario
         int connections = effort.Pick(10_000, 10_000, 500);
         report.Title($"{connections} idle connections (T7)");
 
-        // A sweep comes every 4.5 s: a window holds one at least.
+        // A quiet pool is swept every 30 s, which takes 2 ms: all windows of a full run together hold one at least.
         int windows = effort.Pick(6, 3, 1);
         TimeSpan window = TimeSpan.FromSeconds(effort.Pick(9, 5, 1));
         Held bare = await HoldAsync(Holder.Descriptors, connections, windows, window, cancellationToken);

@@ -1,5 +1,4 @@
 using PooledTcp.Configuration;
-using PooledTcp.Pooling;
 using PooledTcp.Tests.Fakes;
 using Xunit;
 
