@@ -17,13 +17,13 @@ internal sealed record Wire(byte[] Request, int ReplyLength)
     public const string Key = "load";
 
     /// <summary>Over a bare socket, for whoever has nothing better.</summary>
-    public async Task ExchangeAsync(Socket socket, byte[] buffer)
+    public async Task ExchangeAsync(Socket socket, byte[] buffer, CancellationToken cancellationToken = default)
     {
-        await socket.SendAsync(Request.AsMemory());
+        await socket.SendAsync(Request.AsMemory(), cancellationToken);
         int received = 0;
         while (received < ReplyLength)
         {
-            int count = await socket.ReceiveAsync(buffer.AsMemory(received, ReplyLength - received));
+            int count = await socket.ReceiveAsync(buffer.AsMemory(received, ReplyLength - received), cancellationToken);
             received += count > 0 ? count : throw new EndOfStreamException("The server closed before it had answered.");
         }
     }

@@ -138,6 +138,8 @@ internal sealed partial class ConnectedSocket : IClosingSocket
 
     public void Abort()
     {
+        // It may be under a lease, whose holder is about to be told why it failed and may want to say on which connection.
+        _ = LocalEndPoint;
         if (Interlocked.Exchange(ref _closed, 1) != 0)
         {
             return;

@@ -3,7 +3,8 @@ namespace PooledTcp.Connections;
 /// <summary>
 /// The one clock of a client: time since it was made, read from the injected <see cref="TimeProvider"/>, and a coarse copy
 /// of the last reading for the paths that must not read a clock (a timestamp costs as much as a whole warm rent).
-/// Maintenance refreshes the copy at least once a second while any connection is open.
+/// Maintenance refreshes the copy at least once a second while any pool lends connections; the first rent after a lull
+/// reads the clock itself.
 /// </summary>
 internal sealed class PoolClock(TimeProvider time)
 {

@@ -100,7 +100,7 @@ internal sealed class PortedDialer(LocalPorts ports)
             socket = new Socket(destination.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             ports.Planner.Prepare(socket, account);
             await socket.ConnectAsync(destination, cancellationToken).ConfigureAwait(false);
-            ConnectedSocket connected = new(socket, account);
+            ConnectedSocket connected = new(socket, account, destination);
             ports.Ledger.Connected(account);
             return new Attempt(connected, null, default);
         }

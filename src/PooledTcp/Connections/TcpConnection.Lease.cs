@@ -35,7 +35,9 @@ internal sealed partial class TcpConnection
 
     public EndPoint? LocalEndPoint(long version) => Checked(version)._transport.LocalEndPoint;
 
-    public EndPoint? RemoteEndPoint(long version) => Checked(version)._transport.RemoteEndPoint;
+    /// <summary>A copy: the transport's own is shared with the dials to come, and an end point can be changed.</summary>
+    public EndPoint? RemoteEndPoint(long version) =>
+        Checked(version)._transport.RemoteEndPoint is var remote && remote is IPEndPoint ip ? new IPEndPoint(ip.Address, ip.Port) : remote;
 
     public bool SafeToRetry(long version, bool idempotent) =>
         Checked(version).MayBeSentAgain(idempotent);

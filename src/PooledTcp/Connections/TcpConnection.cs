@@ -69,6 +69,9 @@ internal sealed partial class TcpConnection : WarmState
     /// </summary>
     public bool PeerHasClosed => IsMarked(Marks.PeerClosed);
 
+    /// <summary>Its place in the peer-close watch, whose lock guards it; -1 when it has none.</summary>
+    public int WatchIndex { get; set; } = -1;
+
     /// <summary>An event will tell of the peer's close. False: the sweep has to look.</summary>
     public volatile bool IsWatched;
 
@@ -93,7 +96,7 @@ internal sealed partial class TcpConnection : WarmState
     public StrongBox<ActivityContext>? Setup { get; init; }
 
     /// <summary>For spans.</summary>
-    public ConnectionFacts Facts => new(Id, Uses > 1, _transport.LocalEndPoint, _transport.RemoteEndPoint, Setup?.Value);
+    public ConnectionFacts Facts => new(Id, Uses > 1, _transport, Setup?.Value);
 
     public long CurrentVersion => LeaseWord.Version(Volatile.Read(ref _word));
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Runtime.InteropServices;
 using PooledTcp.Ports;
+using PooledTcp.Telemetry;
 
 namespace PooledTcp.Connections;
 
@@ -9,7 +10,7 @@ namespace PooledTcp.Connections;
 /// It knows no pool and no lease. <see cref="TcpConnection"/> guards it, so at most one receive and one send
 /// run at a time, and <see cref="TryPark"/> and <see cref="CheckIdle"/> never run beside either.
 /// </summary>
-internal abstract class Transport
+internal abstract class Transport : IConnectionEnds
 {
     /// <summary>The local end as the kernel names it; null when unknown. IPv4-mapped addresses are folded to IPv4.</summary>
     public abstract EndPoint? LocalEndPoint { get; }

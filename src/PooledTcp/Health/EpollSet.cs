@@ -9,7 +9,7 @@ namespace PooledTcp.Health;
 /// </summary>
 internal sealed partial class EpollSet : IDisposable
 {
-    /// <summary>The tag of an event that somebody raised by <see cref="Wake"/>. Connection ids begin at 1.</summary>
+    /// <summary>The tag of an event that somebody raised by <see cref="Wake"/>. No connection has it.</summary>
     public const ulong WakeTag = 0;
 
     private const int EventsPerRead = 64;

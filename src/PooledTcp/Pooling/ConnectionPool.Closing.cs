@@ -148,6 +148,7 @@ internal sealed partial class ConnectionPool
             NoteLimitEnd(connection, outcome.PeerFirst);
         }
 
+        EndSleep();
         if (_settings.MinIdleConnections > 0)
         {
             Services.Maintenance.Request(this);

@@ -119,6 +119,7 @@ internal sealed partial class ConnectionPool
             ArmBreakerTimer(now);
         }
 
+        EndQuietSoon();
         Services.Maintenance.Request(this);
         Tell(breaker);
         PoolLog.Opened(Log, Name, connection.Id);

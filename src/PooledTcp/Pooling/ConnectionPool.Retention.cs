@@ -34,6 +34,8 @@ internal sealed partial class ConnectionPool
     private int _lastPeak;
     private int _needed = int.MaxValue;
     private int _portion;
+    private bool _lentSinceSweep;
+    private bool _hasUnneeded;
 
     /// <summary>Under the gate: somebody said that so many will be used.</summary>
     private void ExpectUse(int count) => _peak = Math.Max(_peak, count);
@@ -44,6 +46,8 @@ internal sealed partial class ConnectionPool
         PoolSettings settings = _settings;
         int used = Math.Min(_waiters.Count, settings.MaxConnections);
         int open = 0;
+        _lentSinceSweep = false;
+        _hasUnneeded = false;
         foreach (TcpConnection? connection in _table.Items)
         {
             if (connection is null || connection.IsClosed)
@@ -53,7 +57,9 @@ internal sealed partial class ConnectionPool
 
             // One reading: a rent between two would be missed for good.
             int uses = connection.Uses;
-            used += uses != connection.UsesSeen || connection.IsOnLoan ? 1 : 0;
+            bool wasLent = uses != connection.UsesSeen;
+            _lentSinceSweep |= wasLent;
+            used += wasLent || connection.IsOnLoan ? 1 : 0;
             connection.UsesSeen = uses;
             open += IsSparedAsUnused(connection, settings, now) ? 0 : 1;
         }
@@ -68,7 +74,8 @@ internal sealed partial class ConnectionPool
 
         bool isNewPeriod = TryStartPeriod(now, settings.RetentionPeriod);
         long surplus = open - Math.Max(1L, Math.Max(_needed, _peak)) - settings.MinIdleConnections;
-        if (surplus <= 0)
+        _hasUnneeded = surplus > 0;
+        if (!_hasUnneeded)
         {
             return;
         }

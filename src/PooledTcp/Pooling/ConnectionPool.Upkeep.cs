@@ -42,7 +42,8 @@ internal sealed partial class ConnectionPool
         retired = false;
         TimeSpan lookup = TendRoutes(now);
         TimeSpan interval = SweepInterval(_settings);
-        if (now >= _nextSweep || _sweepNow)
+        bool isDue = NoteAwake(now, interval) || _sweepNow;
+        if (isDue)
         {
             _sweepNow = false;
             _topUpFailed = false;
@@ -65,6 +66,11 @@ internal sealed partial class ConnectionPool
         if (!_topUpFailed)
         {
             TopUpIdle();
+        }
+
+        if (isDue && !retired)
+        {
+            SettleDown(now, interval);
         }
 
         return retired || IsAtRest() ? null : lookup < _nextSweep ? lookup : _nextSweep;
@@ -132,21 +138,15 @@ internal sealed partial class ConnectionPool
         List<TcpConnection> closedByPeer = [];
         lock (_gate)
         {
-            if (_settings.MinIdleConnections == 0)
+            List<TcpConnection>? timedOut = null;
+            foreach (TcpConnection? connection in _table.Items)
             {
-                foreach (TcpConnection? connection in _table.Items)
-                {
-                    SweepOne(connection, int.MaxValue, now, interval, evicted);
-                }
+                SweepOne(connection, now, interval, evicted, ref timedOut);
             }
-            else
+
+            if (timedOut is not null)
             {
-                // Some idle ones stay past IdleTimeout, so the coldest must be asked first.
-                int idle = CountIdle();
-                foreach (TcpConnection connection in _table.Items.ToArray().OfType<TcpConnection>().OrderBy(static c => c.IdleSince))
-                {
-                    SweepOne(connection, idle - _settings.MinIdleConnections - evicted.Count, now, interval, evicted);
-                }
+                EvictTimedOut(timedOut, evicted);
             }
 
             EvictUnneeded(now, interval, evicted);
@@ -174,7 +174,7 @@ internal sealed partial class ConnectionPool
     }
 
     private void SweepOne(
-        TcpConnection? connection, int surplus, TimeSpan now, TimeSpan interval, List<(TcpConnection Connection, CloseReason Reason)> evicted)
+        TcpConnection? connection, TimeSpan now, TimeSpan interval, List<(TcpConnection Connection, CloseReason Reason)> evicted, ref List<TcpConnection>? timedOut)
     {
         if (connection is null || connection.IsClosed)
         {
@@ -182,11 +182,14 @@ internal sealed partial class ConnectionPool
         }
 
         PoolSettings settings = _settings;
-        if (FindEviction(connection, settings, now) is { } reason
-            && (reason != CloseReason.IdleTimeout || surplus > 0)
-            && connection.TryEvict())
+        CloseReason? reason = FindEviction(connection, settings, now);
+        if (reason == CloseReason.IdleTimeout)
         {
-            evicted.Add((connection, reason));
+            (timedOut ??= []).Add(connection);
+        }
+        else if (reason is not null && connection.TryEvict())
+        {
+            evicted.Add((connection, reason.Value));
             return;
         }
 
@@ -206,6 +209,31 @@ internal sealed partial class ConnectionPool
         {
             // Its address is back.
             connection.Unmark(Marks.Outdated);
+        }
+    }
+
+    /// <summary>MinIdleConnections stay past IdleTimeout: the ones that idled least.</summary>
+    private void EvictTimedOut(List<TcpConnection> timedOut, List<(TcpConnection Connection, CloseReason Reason)> evicted)
+    {
+        int minIdle = _settings.MinIdleConnections;
+        int surplus = minIdle == 0 ? int.MaxValue : CountIdle() - minIdle;
+        if (surplus < timedOut.Count)
+        {
+            if (surplus <= 0)
+            {
+                return;
+            }
+
+            timedOut.Sort(static (one, other) => one.IdleSince.CompareTo(other.IdleSince));
+        }
+
+        foreach (TcpConnection connection in timedOut)
+        {
+            if (surplus > 0 && connection.TryEvict())
+            {
+                surplus--;
+                evicted.Add((connection, CloseReason.IdleTimeout));
+            }
         }
     }
 

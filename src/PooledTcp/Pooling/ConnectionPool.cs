@@ -264,8 +264,9 @@ internal sealed partial class ConnectionPool : IPeerCloseSink
 
         // Before the hand-off, which does not count as idle time: neither for IdleTimeout nor for the next lease's IdleFor.
         // While other pools queue it may have to go after a turn, so then the clock is read.
+        // In a quiet pool nobody else reads it.
         bool isTight = _cap.IsTight;
-        connection.IdleSince = isTight ? Services.Clock.Read() : Services.Clock.Coarse;
+        connection.IdleSince = isTight || _isQuiet ? Services.Clock.Read() : Services.Clock.Coarse;
         if ((isTight || (_warm.Detour & Detour.ConcernsReturns) != Detour.None) && TryPlace(connection))
         {
             return;

@@ -10,7 +10,7 @@ namespace PooledTcp.Pooling;
 /// </summary>
 internal sealed class Maintenance : IAsyncDisposable
 {
-    /// <summary>The coarse clock is read at least this often while any pool is looked after.</summary>
+    /// <summary>The coarse clock is read at least this often while any pool lends connections.</summary>
     private static readonly TimeSpan LongestTick = TimeSpan.FromSeconds(1);
 
     // Unbounded, and still never longer than the number of pools + 1: a pool has one request in it at most, and so has the timer.
@@ -92,9 +92,9 @@ internal sealed class Maintenance : IAsyncDisposable
         }
 
         _ripe.Clear();
-        foreach (TimeSpan due in _due.Values)
+        foreach ((ConnectionPool pool, TimeSpan due) in _due)
         {
-            ArmTimer(due, now);
+            ArmTimer(pool, due, now);
         }
     }
 
@@ -119,7 +119,7 @@ internal sealed class Maintenance : IAsyncDisposable
         if (next is { } due)
         {
             _due[pool] = due;
-            ArmTimer(due, now);
+            ArmTimer(pool, due, now);
         }
         else
         {
@@ -127,10 +127,10 @@ internal sealed class Maintenance : IAsyncDisposable
         }
     }
 
-    private void ArmTimer(TimeSpan due, TimeSpan now)
+    private void ArmTimer(ConnectionPool pool, TimeSpan due, TimeSpan now)
     {
         TimeSpan latest = now + LongestTick;
-        due = due < latest ? due : latest;
+        due = due < latest || pool.IsQuiet ? due : latest;
         if (due >= _timerDue)
         {
             return;

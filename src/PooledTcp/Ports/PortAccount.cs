@@ -7,6 +7,7 @@ namespace PooledTcp.Ports;
 internal sealed class PortAccount(PortTuple tuple, PortRange range, int usable)
 {
     private PortCensus? _lastCensus;
+    private int _changes;
 
     public PortTuple Tuple { get; } = tuple;
 
@@ -22,6 +23,17 @@ internal sealed class PortAccount(PortTuple tuple, PortRange range, int usable)
         get => Volatile.Read(ref _lastCensus);
         set => Volatile.Write(ref _lastCensus, value);
     }
+
+    /// <summary>Events so far: while it stands still, so do our own ports. Written under the ledger's lock.</summary>
+    internal int Changes
+    {
+        get => Volatile.Read(ref _changes);
+        set => Volatile.Write(ref _changes, value);
+    }
+
+    // The last count's: when, and what stood in Changes then. The watch's sweep alone uses them.
+    internal long CountedAt;
+    internal int CountedChanges = -1;
 
     // Guarded by the ledger's lock.
     internal int Connecting;

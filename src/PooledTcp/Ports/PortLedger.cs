@@ -79,6 +79,7 @@ internal sealed class PortLedger
             }
 
             account.Connecting++;
+            account.Changes++;
             return account;
         }
     }
@@ -91,6 +92,7 @@ internal sealed class PortLedger
             Debug.Assert(account.Connecting > 0);
             account.Connecting--;
             account.Live++;
+            account.Changes++;
             account.LastFailure = PortFailure.NotAboutPorts;
         }
     }
@@ -102,6 +104,7 @@ internal sealed class PortLedger
         {
             Debug.Assert(account.Connecting > 0);
             account.Connecting--;
+            account.Changes++;
             RemoveIfUnused(account);
         }
     }
@@ -113,6 +116,7 @@ internal sealed class PortLedger
             Debug.Assert(account.Live > 0);
             account.Live--;
             account.Closing++;
+            account.Changes++;
         }
     }
 
@@ -123,6 +127,7 @@ internal sealed class PortLedger
         {
             Debug.Assert(account.Closing > 0);
             account.Closing--;
+            account.Changes++;
             if (debt == PortDebt.TimeWaitByToken)
             {
                 Debug.Assert(account.Promised > 0);
@@ -282,6 +287,7 @@ internal sealed class PortLedger
         {
             _timeWaits.Dequeue();
             account.Owed.Dequeue();
+            account.Changes++;
             RemoveIfUnused(account);
         }
 

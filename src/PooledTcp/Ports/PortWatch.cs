@@ -16,6 +16,13 @@ internal sealed class PortWatch(PortLedger ledger, IPortCensusTaker taker, TimeP
 
     public static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(5);
 
+    /// <summary>
+    /// The same for a tuple on which nothing of ours has happened since: what others do there concerns only what the metrics
+    /// tell, until a dial of ours is the next event. At 10,000 idle connections (35 % of the usual range) a count costs about
+    /// 20 ms, which every 5 s was 4 ms of CPU a second for a process that did nothing (measured).
+    /// </summary>
+    public static readonly TimeSpan QuietInterval = TimeSpan.FromMinutes(5);
+
     private readonly Lock _lock = new();
     private readonly Dictionary<PortAccount, Task<PortCensus>> _underWay = [];
     private long? _lastSweep;
@@ -43,8 +50,9 @@ internal sealed class PortWatch(PortLedger ledger, IPortCensusTaker taker, TimeP
     }
 
     /// <summary>
-    /// Counts every tuple above <see cref="WatchedShare"/>, at most once per <see cref="SweepInterval"/>; returns the
-    /// fresh counts. Takes milliseconds: for a background thread.
+    /// Counts every tuple above <see cref="WatchedShare"/>, at most once per <see cref="SweepInterval"/>, or per
+    /// <see cref="QuietInterval"/> where nothing has changed; returns the fresh counts. Takes milliseconds: for a background
+    /// thread, and one at a time.
     /// </summary>
     public IReadOnlyList<PortCensus> Sweep()
     {
@@ -58,17 +66,18 @@ internal sealed class PortWatch(PortLedger ledger, IPortCensusTaker taker, TimeP
             _lastSweep = time.GetTimestamp();
         }
 
-        IReadOnlyList<PortAccount> watched = ledger.FindAbove(WatchedShare);
-        if (watched.Count == 0)
+        List<PortCensus> counts = [];
+        foreach (PortAccount account in ledger.FindAbove(WatchedShare))
         {
-            return [];
-        }
-
-        var counts = new PortCensus[watched.Count];
-        for (int i = 0; i < counts.Length; i++)
-        {
-            counts[i] = taker.Take(watched[i]);
-            watched[i].LastCensus = counts[i];
+            // Before the count: what happens meanwhile is for the next one.
+            int changes = account.Changes;
+            if (account.CountedChanges != changes || time.GetElapsedTime(account.CountedAt) >= QuietInterval)
+            {
+                account.CountedChanges = changes;
+                account.CountedAt = time.GetTimestamp();
+                account.LastCensus = taker.Take(account);
+                counts.Add(account.LastCensus);
+            }
         }
 
         return counts;

@@ -7,18 +7,17 @@ namespace PooledTcp.Telemetry;
 /// <summary>What spans tell of a connection.</summary>
 /// <param name="Id">Its number in logs and leases.</param>
 /// <param name="Reused">It served somebody before.</param>
-/// <param name="Local">Its own end.</param>
-/// <param name="Peer">The end that was dialed.</param>
+/// <param name="Ends">Asked only by a span that is recorded: to know them costs a system call and 100 bytes.</param>
 /// <param name="Setup">The span of its dial; none if that was not recorded.</param>
-internal readonly record struct ConnectionFacts(long Id, bool Reused, EndPoint? Local, EndPoint? Peer, ActivityContext? Setup)
+internal readonly record struct ConnectionFacts(long Id, bool Reused, IConnectionEnds Ends, ActivityContext? Setup)
 {
     public IEnumerable<ActivityLink>? Links => Setup is { } setup ? [new ActivityLink(setup)] : null;
 
     public void Describe(Activity span)
     {
         span.SetTag(Attributes.ConnectionId, Id);
-        Describe(span, Peer, Attributes.PeerAddress, Attributes.PeerPort);
-        Describe(span, Local, Attributes.LocalAddress, Attributes.LocalPort);
+        Describe(span, Ends.RemoteEndPoint, Attributes.PeerAddress, Attributes.PeerPort);
+        Describe(span, Ends.LocalEndPoint, Attributes.LocalAddress, Attributes.LocalPort);
     }
 
     private static void Describe(Activity span, EndPoint? end, string address, string port)

@@ -145,6 +145,24 @@ public sealed class PeerCloseWatchTests : IDisposable
     }
 
     [LinuxFact]
+    public async Task An_event_of_one_that_was_forgotten_is_not_taken_for_the_next_one_in_its_place()
+    {
+        var (gone, gonePeer) = await AddAsync();
+        _watch.Forget(gone);
+        var (heir, heirPeer) = await AddAsync();
+        Assert.Equal(0, heir.WatchIndex);
+        gonePeer.Close();
+        await LoopbackSockets.Until(() => gone.Transport.PeerClosed);
+        var (last, lastPeer) = await AddAsync();
+        lastPeer.Close();
+        Assert.Equal(last.Id, await _sink.NextAsync());
+        heirPeer.Close();
+        Assert.Equal(heir.Id, await _sink.NextAsync());
+        Assert.True(_sink.IsEmpty);
+        gone.Transport.Close();
+    }
+
+    [LinuxFact]
     public async Task A_closed_socket_is_refused_and_leaves_nothing_behind()
     {
         var (client, server) = await LoopbackSockets.ConnectAsync();
@@ -198,9 +216,12 @@ public sealed class PeerCloseWatchTests : IDisposable
     }
 
     [LinuxFact]
-    public async Task A_watched_connection_that_nobody_knows_is_collected()
+    public async Task A_connection_that_was_forgotten_is_collected_and_its_place_taken_by_the_next()
     {
-        WeakReference lost = await AddAndLoseAsync();
+        WeakReference lost = await AddAndForgetAsync();
+        Assert.Equal(0, _watch.Count);
+        var (next, _) = await AddAsync();
+        Assert.Equal(0, next.WatchIndex);
         await LoopbackSockets.Until(() =>
         {
             GC.Collect();
@@ -225,9 +246,10 @@ public sealed class PeerCloseWatchTests : IDisposable
     private TcpConnection Wrap(Socket client) => Wrap(client, ++_id);
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private async Task<WeakReference> AddAndLoseAsync()
+    private async Task<WeakReference> AddAndForgetAsync()
     {
         var (connection, _) = await AddAsync();
+        _watch.Forget(connection);
         return new WeakReference(connection);
     }
 

@@ -158,6 +158,40 @@ public sealed class PortWatchTests
     }
 
     [Fact]
+    public void A_tuple_on_which_nothing_happens_is_hardly_ever_counted()
+    {
+        Hold(17);
+        _watch.Sweep();
+        Assert.Equal(1, _taker.Takes);
+        for (TimeSpan passed = PortWatch.SweepInterval; passed < PortWatch.QuietInterval; passed += PortWatch.SweepInterval)
+        {
+            _time.Advance(PortWatch.SweepInterval);
+            Assert.Empty(_watch.Sweep());
+        }
+
+        _time.Advance(PortWatch.SweepInterval);
+        Assert.Single(_watch.Sweep());
+
+        // Each event is news, a TIME_WAIT that runs out as well.
+        Hold(1);
+        AssertCountedAtTheNextSweep();
+        _ledger.Closing(_account);
+        AssertCountedAtTheNextSweep();
+        _ledger.Closed(_account, PortDebt.TimeWait);
+        AssertCountedAtTheNextSweep();
+        _time.Advance(TimeSpan.FromSeconds(62));
+        AssertCountedAtTheNextSweep();
+
+        void AssertCountedAtTheNextSweep()
+        {
+            _time.Advance(PortWatch.SweepInterval);
+            Assert.Single(_watch.Sweep());
+            _time.Advance(PortWatch.SweepInterval);
+            Assert.Empty(_watch.Sweep());
+        }
+    }
+
+    [Fact]
     public void A_census_tells_ours_from_others()
     {
         var states = default(TcpStateCounts);
