@@ -62,9 +62,14 @@ internal sealed partial class ConnectionPool : IPoolGauges
         }
     }
 
-    /// <summary>What a waiter's span and measurements are to tell of. Under the gate, before it is queued.</summary>
-    private WaitFacts NoteWait(Activity? caller, bool isTraced, DateTimeOffset startedAt) =>
-        new(caller, isTraced, startedAt, isTraced && caller is not { IsAllDataRequested: false } ? ReadState() : null);
+    /// <summary>How a waiter that is to be traced finds the pool. Under the gate, before it is queued.</summary>
+    private void NoteState(Waiter waiter)
+    {
+        if (waiter.Facts is { IsTraced: true, Caller: not { IsAllDataRequested: false } } facts)
+        {
+            waiter.Facts = facts with { Pool = ReadState() };
+        }
+    }
 
     /// <summary>Under the gate. Without the ports, which a wait's span does not tell of.</summary>
     private PoolReading ReadState()

@@ -331,7 +331,9 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
     /// </summary>
     private bool TryPlace(TcpConnection connection)
     {
-        if (TryRemoveSurplus(connection))
+        // Only if there may be a surplus: this second entry of the gate cost GAIN_W2. A limit that is lowered right now is seen
+        // under the gate by the hand-over, or after its publication by what goes idle.
+        if (((_detour & (Detour.Shrinking | Detour.Refusing)) != Detour.None || _cap.IsTight) && TryRemoveSurplus(connection))
         {
             return true;
         }

@@ -56,12 +56,12 @@ internal sealed class Waiter : IValueTaskSource<TcpLease>
 
     public ValueTask<TcpLease> Task => new(this, _core.Version);
 
-    public void Prepare(ConnectionPool pool, TimeSpan now, TimeSpan timeout, TimeSpan deadline, StackTrace? renter, CancellationToken cancellationToken)
+    public void Prepare(ConnectionPool pool, TimeSpan now, TimeSpan timeout, StackTrace? renter, CancellationToken cancellationToken)
     {
         Pool = pool;
         EnqueuedAt = now;
         Timeout = timeout;
-        Deadline = deadline;
+        Deadline = timeout == System.Threading.Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : now + timeout;
         Renter = renter;
         CancellationToken = cancellationToken;
     }
