@@ -54,7 +54,7 @@ internal sealed partial class ConnectionPool
                     refusal = BreakerError(now);
                     _rentsRefused++;
                 }
-                else if (!CanDialForNewcomer() && _waiters.Count - _waiters.Dialed >= _settings.MaxWaiters)
+                else if (_waiters.Count - _waiters.Dialed >= _settings.MaxWaiters && !CanDialForNewcomer())
                 {
                     refusal = QueueFullError();
                     _rentsRefused++;
