@@ -136,7 +136,7 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
         bool isObserved = _telemetry.ObservesRents;
         if (isObserved)
         {
-            // The lease begins on the coarse clock, which may be a second old: now it is exact.
+            // The lease begins on the coarse clock, which may be a second old: now it is 10 us at most.
             Services.Clock.Read();
         }
 
@@ -331,8 +331,8 @@ internal sealed partial class ConnectionPool : ILeaseOwner, IPeerCloseSink
     /// </summary>
     private bool TryPlace(TcpConnection connection)
     {
-        // Only if there may be a surplus: this second entry of the gate cost GAIN_W2. A limit that is lowered right now is seen
-        // under the gate by the hand-over, or after its publication by what goes idle.
+        // Not under the gate unless there may be one: the hand-over needs it already (its gain: TryEnqueue). A limit that is
+        // lowered right now is seen there, or by the second half of the publication.
         if (((_detour & (Detour.Shrinking | Detour.Refusing)) != Detour.None || _cap.IsTight) && TryRemoveSurplus(connection))
         {
             return true;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Threading.Tasks.Sources;
+using Microsoft.Extensions.ObjectPool;
 using PooledTcp.Connections;
 using PooledTcp.Telemetry;
 
@@ -98,11 +99,12 @@ internal sealed class Waiter : IValueTaskSource<TcpLease>
     public void Recycle()
     {
         Debug.Assert(!IsQueued && Dial is null, "A waiter is not recycled before it left the queue.");
+        ObjectPool<Waiter> home = Pool!.Services.Waiters;
         Pool = null;
         CancellationToken = default;
         Renter = null;
         Facts = null;
-        SpareWaiters.Return(this);
+        home.Return(this);
     }
 
     TcpLease IValueTaskSource<TcpLease>.GetResult(short token)
