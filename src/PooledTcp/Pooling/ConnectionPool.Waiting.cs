@@ -147,7 +147,7 @@ internal sealed partial class ConnectionPool
     /// <summary>Prepared before the gate: it takes a while, and the clocks and listeners that are asked are others' code.</summary>
     private Waiter NewWaiter(TimeSpan limit, TimeSpan now, CancellationToken cancellationToken)
     {
-        Waiter waiter = Services.Waiters.Get();
+        Waiter waiter = SpareWaiters.Take();
         waiter.Prepare(this, now, limit, CaptureRenter(), cancellationToken);
         bool isTraced = PoolTelemetry.TracesWaits;
         if (isTraced || _telemetry.ObservesRents)

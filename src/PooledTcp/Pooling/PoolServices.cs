@@ -1,6 +1,5 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.ObjectPool;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Health;
@@ -13,12 +12,6 @@ namespace PooledTcp.Pooling;
 /// <summary>What all pools of one client share.</summary>
 internal sealed class PoolServices
 {
-    /// <summary>Waiters kept for reuse; a burst beyond it allocates.</summary>
-    private const int RetainedWaiters = 1024;
-
-    private static readonly ObjectPool<Waiter> WaitersOfTheProcess =
-        new DefaultObjectPool<Waiter>(new DefaultPooledObjectPolicy<Waiter>(), RetainedWaiters);
-
     private static long _lastConnectionId;
 
     private volatile bool _isStopping;
@@ -61,9 +54,6 @@ internal sealed class PoolServices
     }
 
     public int IdleSlots { get; init; } = Environment.ProcessorCount;
-
-    /// <summary>Those of the process: a storm is met by the waiters that an earlier one left, whichever client that was on.</summary>
-    public ObjectPool<Waiter> Waiters { get; init; } = WaitersOfTheProcess;
 
     public static long NextConnectionId() => Interlocked.Increment(ref _lastConnectionId);
 }

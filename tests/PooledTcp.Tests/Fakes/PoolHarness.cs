@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.ObjectPool;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Pooling;
@@ -48,9 +47,6 @@ internal sealed class PoolHarness : IAsyncDisposable
             Lane = new ClosingLane(256),
             PeerWatch = PeerWatch,
             Telemetry = telemetry ?? new ClientTelemetry(PoolInstruments.For(factory: null), TelemetrySettings.From(new TcpTelemetryOptions())),
-
-            // Not those of the process: tests run beside each other.
-            Waiters = new DefaultObjectPool<Waiter>(new DefaultPooledObjectPolicy<Waiter>()),
 
             Cap = new SharedCap(int.MaxValue, clock),
 
