@@ -76,7 +76,8 @@ internal static class StormScenario
         Rounds<string, Storm> rounds = await Rounds<string, Storm>.RunAsync(
             [.. contenders.Keys],
             effort.Pick(31, 21, 2),
-            warmUps: 3,
+            // Until the JIT is done: a dial has much code and runs seldom, and after three rounds a third of the time went to compiling it.
+            effort.Pick(100, 100, 3),
             name => contenders[name](),
             new Neighbours(echo.Id, bareHttp.Id),
             cancellationToken);

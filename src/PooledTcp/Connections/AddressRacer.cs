@@ -27,15 +27,11 @@ internal sealed class AddressRacer(PortedDialer dialer, TimeProvider time)
     /// <exception cref="NoLocalPortException">Every address failed, one at least for want of a port: it may work when one is free.</exception>
     /// <exception cref="SocketException">The one address failed.</exception>
     /// <exception cref="IOException">All of several failed; the last error is inside.</exception>
-    public async ValueTask<ConnectedSocket> ConnectAsync(PoolSettings settings, DialRace race, CancellationToken cancellationToken)
-    {
-        if (race.Targets.Count == 1)
-        {
-            ConnectedSocket only = await TryAsync(settings.Ports, race, 0, cancellationToken).ConfigureAwait(false);
-            race.Won(0);
-            return only;
-        }
+    public ValueTask<ConnectedSocket> ConnectAsync(PoolSettings settings, DialRace race, CancellationToken cancellationToken) =>
+        race.Targets.Count == 1 ? TryAsync(settings.Ports, race, 0, cancellationToken) : RaceAsync(settings, race, cancellationToken);
 
+    private async ValueTask<ConnectedSocket> RaceAsync(PoolSettings settings, DialRace race, CancellationToken cancellationToken)
+    {
         // At most two, the older one first.
         List<Attempt> running = new(2);
         int next = 0;
@@ -126,7 +122,14 @@ internal sealed class AddressRacer(PortedDialer dialer, TimeProvider time)
         race.Started(target);
         try
         {
-            return await dialer.ConnectAsync(policy, (IPEndPoint)race.Targets[target].EndPoint, cancellationToken).ConfigureAwait(false);
+            ConnectedSocket socket = await dialer.ConnectAsync(policy, (IPEndPoint)race.Targets[target].EndPoint, cancellationToken).ConfigureAwait(false);
+            if (race.Targets.Count == 1)
+            {
+                // Nobody runs against it.
+                race.Won(target);
+            }
+
+            return socket;
         }
         catch (Exception e) when (e is SocketException or NoLocalPortException)
         {

@@ -18,7 +18,7 @@ internal sealed class PortedDialer(LocalPorts ports)
     {
         NoPort noPort = default;
         SocketException? unusable = null;
-        HashSet<AddressKey> tried = [];
+        HashSet<AddressKey>? failed = null;
         while (true)
         {
             if (!ports.Planner.TryBegin(policy, destination, out PortAccount? account, out PortCensus? census))
@@ -30,7 +30,7 @@ internal sealed class PortedDialer(LocalPorts ports)
             // A tuple that fails is marked in the ledger, so the next round gets another source. Each one once: where none
             // works the planner offers one all the same, and a port given back clears the mark, which is no reason to pay for
             // another failing connect here.
-            if (!tried.Add(account.Tuple.Source))
+            if (failed?.Contains(account.Tuple.Source) == true)
             {
                 ports.Ledger.ConnectFailed(account);
                 break;
@@ -42,6 +42,7 @@ internal sealed class PortedDialer(LocalPorts ports)
                 return connected;
             }
 
+            (failed ??= []).Add(account.Tuple.Source);
             if (attempt.Diagnosis.Failure == PortFailure.Exhausted)
             {
                 noPort = new NoPort(true, attempt.Error, attempt.Diagnosis.Census);

@@ -9,7 +9,15 @@ internal sealed class RoutePlan
     {
         Steps = steps;
         NeedsLookup = needsLookup;
-        Race = new DialRace([.. steps.Select(static step => step.Route.Target)]);
+
+        // By hand, as this runs under the pool's gate.
+        DialTarget[] targets = new DialTarget[steps.Count];
+        for (int i = 0; i < targets.Length; i++)
+        {
+            targets[i] = steps[i].Route.Target;
+        }
+
+        Race = new DialRace(targets);
     }
 
     public IReadOnlyList<(Route Route, bool IsProbe)> Steps { get; }

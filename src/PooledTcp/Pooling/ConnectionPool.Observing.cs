@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using PooledTcp.Connections;
 using PooledTcp.Telemetry;
@@ -70,9 +69,14 @@ internal sealed partial class ConnectionPool : IPoolGauges
         }
     }
 
-    /// <summary>What a waiter's span and measurements are to tell of. Under the gate, before it is queued.</summary>
-    private WaitFacts NoteWait(Activity? caller, bool isTraced, DateTimeOffset startedAt) =>
-        new(caller, isTraced, startedAt, isTraced && caller is not { IsAllDataRequested: false } ? ReadState() : null);
+    /// <summary>How a waiter that is to be traced finds the pool. Under the gate, before it is queued.</summary>
+    private void NoteState(Waiter waiter)
+    {
+        if (waiter.Facts is { IsTraced: true, Caller: not { IsAllDataRequested: false } } facts)
+        {
+            waiter.Facts = facts with { Pool = ReadState() };
+        }
+    }
 
     /// <summary>Under the gate.</summary>
     private PoolReading ReadState()

@@ -115,7 +115,7 @@ internal sealed partial class ConnectionPool : IPeerCloseSink
         bool isObserved = _telemetry.ObservesRents;
         if (isObserved)
         {
-            // The lease begins on the coarse clock, which may be a second old: now it is exact.
+            // The lease begins on the coarse clock, which may be a second old: now it is 10 us at most.
             Services.Clock.Read();
         }
 
@@ -285,7 +285,9 @@ internal sealed partial class ConnectionPool : IPeerCloseSink
     /// </summary>
     private bool TryPlace(TcpConnection connection)
     {
-        if (TryRemoveSurplus(connection))
+        // Not under the gate unless there may be one: the hand-over needs it already (its gain: TryEnqueue). A limit that is
+        // lowered right now is seen there, or by the second half of the publication.
+        if (((_warm.Detour & (Detour.Shrinking | Detour.Refusing)) != Detour.None || _cap.IsTight) && TryRemoveSurplus(connection))
         {
             return true;
         }

@@ -1,6 +1,5 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.ObjectPool;
 using PooledTcp.Configuration;
 using PooledTcp.Connections;
 using PooledTcp.Health;
@@ -13,9 +12,6 @@ namespace PooledTcp.Pooling;
 /// <summary>What all pools of one client share.</summary>
 internal sealed class PoolServices
 {
-    /// <summary>Waiters kept for reuse over all pools; a burst beyond it allocates.</summary>
-    private const int RetainedWaiters = 1024;
-
     private static long _lastConnectionId;
 
     private volatile bool _isStopping;
@@ -58,9 +54,6 @@ internal sealed class PoolServices
     }
 
     public int IdleSlots { get; init; } = Environment.ProcessorCount;
-
-    public ObjectPool<Waiter> Waiters { get; } =
-        new DefaultObjectPool<Waiter>(new DefaultPooledObjectPolicy<Waiter>(), RetainedWaiters);
 
     public static long NextConnectionId() => Interlocked.Increment(ref _lastConnectionId);
 }

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Threading.Tasks.Sources;
-using Microsoft.Extensions.ObjectPool;
 using PooledTcp.Connections;
 using PooledTcp.Telemetry;
 
@@ -56,12 +55,12 @@ internal sealed class Waiter : IValueTaskSource<TcpLease>
 
     public ValueTask<TcpLease> Task => new(this, _core.Version);
 
-    public void Prepare(ConnectionPool pool, TimeSpan now, TimeSpan timeout, TimeSpan deadline, StackTrace? renter, CancellationToken cancellationToken)
+    public void Prepare(ConnectionPool pool, TimeSpan now, TimeSpan timeout, StackTrace? renter, CancellationToken cancellationToken)
     {
         Pool = pool;
         EnqueuedAt = now;
         Timeout = timeout;
-        Deadline = deadline;
+        Deadline = timeout == System.Threading.Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : now + timeout;
         Renter = renter;
         CancellationToken = cancellationToken;
     }
@@ -99,12 +98,11 @@ internal sealed class Waiter : IValueTaskSource<TcpLease>
     public void Recycle()
     {
         Debug.Assert(!IsQueued && Dial is null, "A waiter is not recycled before it left the queue.");
-        ObjectPool<Waiter> home = Pool!.Services.Waiters;
         Pool = null;
         CancellationToken = default;
         Renter = null;
         Facts = null;
-        home.Return(this);
+        SpareWaiters.Return(this);
     }
 
     TcpLease IValueTaskSource<TcpLease>.GetResult(short token)

@@ -48,9 +48,7 @@ internal sealed class PoolTelemetry
     /// <summary>Somebody wants to know how long a probe or a reset takes.</summary>
     public bool TimesHealthChecks => _instruments.HealthCheckDuration.Enabled;
 
-    /// <summary>Somebody wants to know of a rent that waits.</summary>
-    public bool ObservesWaits => ObservesRents || TracesWaits;
-
+    /// <summary>Somebody wants a span of each rent that waits.</summary>
     public static bool TracesWaits => PoolSpans.Rents.HasListeners();
 
     /// <summary>The address may have changed, or whether metrics tell it.</summary>

@@ -256,15 +256,38 @@ public sealed class WaitingTests
     [Fact]
     public async Task A_wait_allocates_no_waiter_once_the_pool_of_waiters_is_warm()
     {
-        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 1));
-        TcpLease lease = await pool.RentAsync();
-        Waiter warm = pool.Services.Waiters.Get();
-        pool.Services.Waiters.Return(warm);
+        await using PoolHarness one = PoolHarness.Automatic(PoolHarness.Settings(max: 1));
+        await using PoolHarness other = PoolHarness.Automatic(PoolHarness.Settings(max: 1));
+        TcpLease[] leases = [await one.RentAsync(), await other.RentAsync()];
 
-        ValueTask<TcpLease> waiting = pool.Pool.RentAsync(CancellationToken.None);
-        Assert.True(warm.IsQueued);
-        PoolHarness.Return(lease);
-        PoolHarness.Return(await waiting);
-        Assert.Same(warm, pool.Services.Waiters.Get());
+        // On one thread from here on, whose spare waiter it is: the one that ends a wait begins the next, on any pool.
+        Waiter warm = SpareWaiters.Take();
+        SpareWaiters.Return(warm);
+        foreach ((PoolHarness pool, TcpLease lease) in new[] { one, other }.Zip(leases))
+        {
+            ValueTask<TcpLease> waiting = pool.Pool.RentAsync(CancellationToken.None);
+            Assert.True(warm.IsQueued);
+            PoolHarness.Return(lease);
+            Assert.True(waiting.IsCompletedSuccessfully);
+            PoolHarness.Return(ResultHere(waiting));
+        }
+
+        Assert.Same(warm, SpareWaiters.Take());
+        SpareWaiters.Return(warm);
     }
+
+    [Fact]
+    public void Waiters_beyond_the_thread_s_own_are_kept_for_everybody()
+    {
+        Waiter own = SpareWaiters.Take();
+        Waiter second = SpareWaiters.Take();
+        Assert.NotSame(own, second);
+        SpareWaiters.Return(own);
+        SpareWaiters.Return(second);
+        Assert.Same(own, SpareWaiters.Take());
+        SpareWaiters.Return(own);
+    }
+
+    /// <summary>On this thread: an await may go on on another.</summary>
+    private static TcpLease ResultHere(ValueTask<TcpLease> completed) => completed.Result;
 }
