@@ -131,9 +131,11 @@ internal sealed class PooledRentContender(int connections, Holding holding, Rent
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void RentOne()
     {
+        // Without a finally, as the floor.
         ValueTask<TcpLease> rent = _pool.RentAsync();
-        using TcpLease lease = rent.IsCompletedSuccessfully ? rent.Result : rent.AsTask().GetAwaiter().GetResult();
+        TcpLease lease = rent.IsCompletedSuccessfully ? rent.Result : rent.AsTask().GetAwaiter().GetResult();
         lease.Complete();
+        lease.Dispose();
     }
 
     private async ValueTask RentOneAsync()

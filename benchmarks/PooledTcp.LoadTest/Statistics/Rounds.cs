@@ -7,6 +7,9 @@ namespace PooledTcp.LoadTest.Statistics;
 internal sealed class Rounds<TCase, TResult>
     where TCase : notnull
 {
+    /// <summary>Longer than the 100 ms for which tiered compilation waits until nothing new is called.</summary>
+    private static readonly TimeSpan CompilationPause = TimeSpan.FromMilliseconds(250);
+
     private readonly List<Dictionary<TCase, TResult>> _rounds = [];
 
     /// <summary>Rounds that were thrown away, since others used the machine.</summary>
@@ -34,6 +37,10 @@ internal sealed class Rounds<TCase, TResult>
         for (int i = 0; i < warmUps; i++)
         {
             await PlayAsync(order, measure, cancellationToken);
+
+            // As many callers as processors leave the JIT none: for seconds they would run what counts for its next version,
+            // in counters that they share, and take ten times as long.
+            await Task.Delay(CompilationPause, cancellationToken);
         }
 
         int repeatable = rounds / 2;
