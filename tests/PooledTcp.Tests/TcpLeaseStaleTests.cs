@@ -230,9 +230,9 @@ public sealed class TcpLeaseStaleTests
         connection.BeginLease();
         long version = connection.CurrentVersion;
         connection.Complete(version);
-        Assert.True(connection.IsCleanlyCompleted(version, out long seen));
-        Assert.True(connection.TryEndCompleted(seen));
-        Assert.False(connection.TryEndCompleted(seen));
+        Assert.True(connection.IsPlainlyCompleted(version, out long seen));
+        Assert.True(connection.TryEndPlainly(seen));
+        Assert.False(connection.TryEndPlainly(seen));
         Assert.False(connection.TryEndAny(version, out _));
         Assert.True(connection.TryTake());
         Assert.False(connection.TryTake());

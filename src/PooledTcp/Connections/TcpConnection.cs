@@ -205,24 +205,30 @@ internal sealed partial class TcpConnection : WarmState
     }
 
     /// <summary>
-    /// The common return, leased to idle in one swap: a lease that was completed, did nothing that must be looked at, and has nothing
-    /// in flight. False when it is not so, or was not at the moment of the swap: the word counts operations, so one that began, ended
-    /// and was completed again meanwhile shows, too. Only reads and IdleSince come before the swap.
+    /// Whether the lease that was given <paramref name="version"/> runs and ends as most do: it was completed, has nothing in
+    /// flight, and did nothing that must be looked at.
     /// </summary>
-    public bool TryEndPlainly(long version)
+    public bool IsPlainlyCompleted(long version, out long seen)
     {
-        long word = Volatile.Read(ref _word);
-        if (!LeaseWord.IsHeldBy(word, version)
-            || (word & LeaseWord.InFlight) != 0
-            || Volatile.Read(ref _completedAt) != word
-            || Marks != Marks.None
-            || (_bytesSent > 0 && _bytesReceived == 0))
-        {
-            return false;
-        }
+        seen = Volatile.Read(ref _word);
+        return LeaseWord.IsHeldBy(seen, version)
+            && (seen & LeaseWord.InFlight) == 0
+            && Volatile.Read(ref _completedAt) == seen
+            && Marks == Marks.None
 
+            // Sent, and nothing came back: the reply may still be on its way.
+            && (_bytesSent == 0 || _bytesReceived > 0);
+    }
+
+    /// <summary>
+    /// Leased to idle in one swap, from the very word that <see cref="IsPlainlyCompleted"/> saw. False when anything happened
+    /// to the lease since: the word counts operations, so one that began, ended and was completed again shows, too. Only
+    /// <see cref="WarmState.IdleSince"/> is written before it.
+    /// </summary>
+    public bool TryEndPlainly(long seen)
+    {
         _idleSince = _clock.CoarseTicks;
-        return Interlocked.CompareExchange(ref _word, version | LeaseWord.Idle, word) == word;
+        return Interlocked.CompareExchange(ref _word, LeaseWord.Version(seen) | LeaseWord.Idle, seen) == seen;
     }
 
     /// <summary>

@@ -65,7 +65,12 @@ internal sealed class WarmPath(PoolServices services) : ILeaseOwner
 
     void ILeaseOwner.Return(TcpConnection connection, long version, bool discard)
     {
-        if (!discard && (_detour & Detour.ConcernsReturns) == Detour.None && !_cap.IsTight && connection.TryEndPlainly(version))
+        // The swap loses to any operation that started meanwhile, and to a second dispose.
+        if (!discard
+            && (_detour & Detour.ConcernsReturns) == Detour.None
+            && !_cap.IsTight
+            && connection.IsPlainlyCompleted(version, out long seen)
+            && connection.TryEndPlainly(seen))
         {
             // Its word says idle already: now link it, then read what others may have published before they could see it.
             _idle.Push(connection);

@@ -21,8 +21,8 @@ public sealed class TcpConnectionTests
         Assert.False(connection.TryTakeBack(first));
         Assert.False(connection.TryTakeBack(second));
         connection.Complete(second);
-        Assert.True(connection.IsCleanlyCompleted(second, out long seen));
-        Assert.True(connection.TryEndCompleted(seen));
+        Assert.True(connection.IsPlainlyCompleted(second, out long seen));
+        Assert.True(connection.TryEndPlainly(seen));
 
         Assert.False(connection.TryTakeBack(first));
         Assert.True(connection.IsIdle);
@@ -59,11 +59,11 @@ public sealed class TcpConnectionTests
         long version = connection.CurrentVersion;
         connection.Complete(version);
 
-        // The word counts operations in eleven bits.
-        for (int i = 0; i < 4096; i++)
+        // The word counts operations in twelve bits.
+        for (int i = 0; i < 8192; i++)
         {
             await connection.SendAsync(connection.HandleForHook, version, new byte[1], CancellationToken.None);
-            Assert.False(connection.IsCleanlyCompleted(version, out _));
+            Assert.False(connection.IsPlainlyCompleted(version, out _));
         }
     }
 
@@ -78,7 +78,7 @@ public sealed class TcpConnectionTests
         connection.BeginLease();
         long version = connection.CurrentVersion;
         connection.Complete(version);
-        Assert.True(connection.IsCleanlyCompleted(version, out long seen));
+        Assert.True(connection.IsPlainlyCompleted(version, out long seen));
 
         if (send)
         {
@@ -91,7 +91,7 @@ public sealed class TcpConnectionTests
         }
 
         connection.Complete(version);
-        Assert.False(connection.TryEndCompleted(seen));
+        Assert.False(connection.TryEndPlainly(seen));
         Assert.True(connection.IsLeased);
     }
 

@@ -42,7 +42,7 @@ internal sealed partial class FakeTransport : Transport
         Facts = Facts with { State = TcpSocketState.CloseWait };
     }
 
-    public bool MustPark { get; set; }
+    public bool MustPark { get; init; }
 
     public bool ParkResult { get; set; } = true;
 

@@ -98,7 +98,7 @@ internal sealed class KeyedPools : IAsyncDisposable
         {
             Connector.Automatic = static _ => new FakeTransport();
             Core = new ConnectionPool(name, isAdHoc, settings, sockets.Of(Connector), hooks ?? EndpointHooks.None, services);
-            Pool = new TcpPool(Core, () => Core);
+            Pool = new TcpPool(Core.Warm);
         }
 
         public FakeConnector Connector { get; } = new();

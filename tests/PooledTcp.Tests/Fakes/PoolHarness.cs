@@ -60,7 +60,7 @@ internal sealed class PoolHarness : IAsyncDisposable
         };
         Services.Telemetry.Pools = () => Core is { } core ? [core] : [];
         Core = new ConnectionPool("fake", isAdHoc, settings ?? Settings(), Connector, hooks ?? EndpointHooks.None, Services);
-        Pool = new TcpPool(Core, () => Core);
+        Pool = new TcpPool(Core.Warm);
     }
 
     public FakeTime Time { get; } = new();
@@ -142,10 +142,10 @@ internal sealed class PoolHarness : IAsyncDisposable
         Hold(Pool.RentAsync(timeout, CancellationToken.None).AsTask().WaitAsync(Hang, CancellationToken.None));
 
     /// <summary>A lease on a connection that the test dialed itself.</summary>
-    public async Task<(TcpLease Lease, FakeTransport Transport)> DialAsync()
+    public async Task<(TcpLease Lease, FakeTransport Transport)> DialAsync(FakeTransport? transport = null)
     {
         Task<TcpLease> rent = RentAsync();
-        FakeTransport transport = (await Connector.NextAsync()).Open();
+        transport = (await Connector.NextAsync()).Open(transport);
         return (await rent, transport);
     }
 

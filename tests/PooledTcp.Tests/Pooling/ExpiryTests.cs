@@ -248,14 +248,12 @@ public sealed class ExpiryTests
     public async Task Bytes_left_in_the_transports_buffers_close_at_return()
     {
         await using PoolHarness pool = new();
-        (TcpLease lease, FakeTransport transport) = await pool.DialAsync();
-        transport.MustPark = true;
+        (TcpLease lease, FakeTransport transport) = await pool.DialAsync(new FakeTransport { MustPark = true });
         transport.ParkResult = false;
         PoolHarness.Return(lease);
         Assert.Equal(1, pool.Now.ClosedByReason["returned_dirty"]);
 
-        (lease, transport) = await pool.DialAsync();
-        transport.MustPark = true;
+        (lease, transport) = await pool.DialAsync(new FakeTransport { MustPark = true });
         PoolHarness.Return(lease);
         pool.AssertCounts(idle: 1);
     }

@@ -131,9 +131,8 @@ public sealed class NameTests
     public async Task An_address_that_goes_while_a_connection_is_on_its_way_back()
     {
         await using PoolHarness pool = Pool();
-        (TcpLease leased, FakeTransport transport) = await pool.DialAsync();
+        (TcpLease leased, FakeTransport transport) = await pool.DialAsync(new FakeTransport { MustPark = true });
         _resolver.MoveTo("10.0.0.9");
-        transport.MustPark = true;
         transport.OnPark = () => Assert.True(RefreshAsync(pool).Wait(PoolHarness.Hang));
         PoolHarness.Return(leased);
         Assert.True(transport.IsClosed);

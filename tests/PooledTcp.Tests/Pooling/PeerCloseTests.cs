@@ -94,13 +94,11 @@ public sealed class PeerCloseTests
     [Fact]
     public async Task During_the_return_it_is_found_after_the_publication()
     {
-        await using PoolHarness pool = PoolHarness.Automatic(hooks: new EndpointHooks());
-        TcpLease lease = await pool.RentAsync();
-        long id = lease.ConnectionId;
-        FakeTransport transport = pool.Connector.Transports.Single();
+        await using PoolHarness pool = new();
 
         // Parking comes between the return's first look and the publication.
-        transport.MustPark = true;
+        (TcpLease lease, FakeTransport transport) = await pool.DialAsync(new FakeTransport { MustPark = true });
+        long id = lease.ConnectionId;
         transport.OnPark = () => pool.PeerWatch.CloseByPeer(id);
         PoolHarness.Return(lease);
         Assert.True(transport.IsClosed);
@@ -127,12 +125,12 @@ public sealed class PeerCloseTests
         Assert.True(connection.IsIdle);
         Assert.True(connection.PeerHasClosed);
 
-        // It goes on, as AfterPublish would: and what it does last finds the flag.
+        // It goes on, as LookAfterPublication would: and what it does last finds the flag.
         Assert.True(connection.TryTakeBack(connection.CurrentVersion));
         connection.TakeBack();
         connection.LendDirectly();
         connection.BeginLease();
-        PoolHarness.Return(new TcpLease(connection));
+        PoolHarness.Return(new TcpLease(connection.LendHandle()));
         Assert.True(((FakeTransport)connection.Transport).IsClosed);
         PoolHarness.Return(slot);
         pool.AssertCounts(idle: 1, used: 0);
