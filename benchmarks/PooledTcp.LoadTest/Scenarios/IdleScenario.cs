@@ -18,7 +18,8 @@ internal static class IdleScenario
         int connections = effort.Pick(10_000, 10_000, 500);
         report.Title($"{connections} idle connections (T7)");
 
-        // A quiet pool is swept every 30 s, which takes 2 ms: all windows of a full run together hold one at least.
+        // A quiet pool is swept every 30 s, which takes 2 ms: all windows of a full run together hold one at least. They also
+        // outlast keepalive, which gives up after 35 to 40 s: whoever lost all its probes in a burst of 10,000 is gone by then.
         int windows = effort.Pick(6, 3, 1);
         TimeSpan window = TimeSpan.FromSeconds(effort.Pick(9, 5, 1));
         Held bare = await HoldAsync(Holder.Descriptors, connections, windows, window, cancellationToken);

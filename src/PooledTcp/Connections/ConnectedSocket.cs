@@ -122,7 +122,7 @@ internal sealed partial class ConnectedSocket
         }
     }
 
-    public void Tune(SocketSettings settings) => SocketTuning.Apply(_socket, settings);
+    public void Tune(SocketSettings settings, double random) => SocketTuning.Apply(_socket, settings, random);
 
     public ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
         _socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);

@@ -15,21 +15,25 @@ internal sealed class SocketConnector : IConnector
     private readonly PortedDialer _dialer;
     private readonly AddressRacer _racer;
     private readonly Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>? _connectCallback;
+    private readonly Func<double> _nextRandom;
 
     /// <param name="endpointName">What a connect callback is told.</param>
     /// <param name="connectCallback">Replaces the connect.</param>
     /// <param name="ports">Where local ports are accounted for.</param>
     /// <param name="time">The clock of the delay between two addresses; the system's when null.</param>
+    /// <param name="nextRandom">0 to 1, for the jitter of keepalives; the system's when null.</param>
     public SocketConnector(
         string endpointName,
         Func<TcpConnectContext, CancellationToken, ValueTask<Socket>>? connectCallback,
         LocalPorts ports,
-        TimeProvider? time = null)
+        TimeProvider? time = null,
+        Func<double>? nextRandom = null)
     {
         _dialer = new PortedDialer(ports);
         _racer = new AddressRacer(_dialer, time ?? TimeProvider.System);
         _endpointName = endpointName;
         _connectCallback = connectCallback;
+        _nextRandom = nextRandom ?? Random.Shared.NextDouble;
     }
 
     public async ValueTask<Transport> ConnectAsync(PoolSettings settings, DialRace race, CancellationToken cancellationToken)
@@ -40,7 +44,7 @@ internal sealed class SocketConnector : IConnector
             : await ConnectOnlyAsync(settings, race, cancellationToken).ConfigureAwait(false);
         try
         {
-            socket.Tune(settings.Socket);
+            socket.Tune(settings.Socket, _nextRandom());
             return settings.Tls is null
                 ? new SocketTransport(socket)
                 : await TlsTransport.AuthenticateAsync(socket, settings.Tls, cancellationToken).ConfigureAwait(false);

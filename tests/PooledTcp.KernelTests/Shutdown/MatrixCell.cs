@@ -55,7 +55,7 @@ internal sealed class MatrixCell
             NeverCloses = row.Condition == Condition.PeerNeverCloses,
         };
         var socket = new ConnectedSocket(client, dialed.Account);
-        socket.Tune(Tuning);
+        socket.Tune(Tuning, random: 0);
         Transport transport = await OpenAsync(wiring, socket, server);
         if (wiring.Used)
         {

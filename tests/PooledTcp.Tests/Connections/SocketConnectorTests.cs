@@ -84,7 +84,7 @@ public sealed class SocketConnectorTests
     public async Task Sets_the_configured_options_as_the_kernel_reports_them()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "reads Linux option numbers");
-        var (connector, socketOf) = CapturingConnector();
+        var (connector, socketOf) = CapturingConnector(nextRandom: static () => 0);
         var settings = new SocketSettings(
             NoDelay: true, TimeSpan.FromSeconds(21), TimeSpan.FromMilliseconds(6_500), KeepAliveCount: 4, TimeSpan.FromMilliseconds(61_500));
         using Socket listener = LoopbackSockets.Listen();
@@ -99,6 +99,49 @@ public sealed class SocketConnectorTests
         Assert.Equal(61_500, RawOption(socket, level: 6, option: 18));
         Assert.Equal(1, RawOption(socket, level: 6, option: 1));
         client.Close();
+    }
+
+    /// <summary>Or all connections that were used together are asked in one tick, more than the kernel's backlog takes.</summary>
+    [Fact]
+    public async Task Each_connection_draws_its_own_keepalive_idle_time()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "reads Linux option numbers");
+        Queue<double> draws = new([0, 0.5, 0.999]);
+        var (connector, socketOf) = CapturingConnector(draws.Dequeue);
+        using Socket listener = LoopbackSockets.Listen();
+        List<int> seconds = [];
+        while (draws.Count > 0)
+        {
+            Transport client = await connector.ConnectAsync(
+                TestSettings.For("127.0.0.1", LoopbackSockets.PortOf(listener)), LoopbackSockets.Deadline());
+            using Socket server = await listener.AcceptAsync(LoopbackSockets.Deadline());
+            seconds.Add(RawOption(socketOf(), level: 6, option: 4));
+            client.Close();
+        }
+
+        Assert.Equal([20, 17, 15], seconds);
+    }
+
+    [Fact]
+    public async Task Connections_of_a_pool_differ_in_their_keepalive_idle_time()
+    {
+        const int Connections = 50;
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "reads Linux option numbers");
+        var (connector, socketOf) = CapturingConnector();
+        using Socket listener = LoopbackSockets.Listen();
+        HashSet<int> seconds = [];
+        for (int i = 0; i < Connections; i++)
+        {
+            Transport client = await connector.ConnectAsync(
+                TestSettings.For("127.0.0.1", LoopbackSockets.PortOf(listener)), LoopbackSockets.Deadline());
+            using Socket server = await listener.AcceptAsync(LoopbackSockets.Deadline());
+            seconds.Add(RawOption(socketOf(), level: 6, option: 4));
+            client.Close();
+        }
+
+        // All alike by chance: once in 6^49 runs.
+        Assert.InRange(seconds.Count, 2, 6);
+        Assert.All(seconds, static drawn => Assert.InRange(drawn, 15, 20));
     }
 
     [Fact]
@@ -202,7 +245,7 @@ public sealed class SocketConnectorTests
         }
     }
 
-    private static (SocketConnector Connector, Func<Socket> Socket) CapturingConnector()
+    private static (SocketConnector Connector, Func<Socket> Socket) CapturingConnector(Func<double>? nextRandom = null)
     {
         Socket? captured = null;
         var connector = new SocketConnector("cache", async (context, cancellationToken) =>
@@ -210,7 +253,7 @@ public sealed class SocketConnectorTests
             captured = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
             await captured.ConnectAsync(context.EndPoint, cancellationToken);
             return captured;
-        }, TestSettings.Ports);
+        }, TestSettings.Ports, nextRandom: nextRandom);
         return (connector, () => captured!);
     }
 
