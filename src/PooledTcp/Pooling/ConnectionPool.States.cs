@@ -106,7 +106,7 @@ internal sealed partial class ConnectionPool
 
             isLowered = settings.MaxConnections < _settings.MaxConnections;
             _settings = settings;
-            _warm.Resize(settings.MaxConnections);
+            Idle.Resize(settings.MaxConnections);
             _routes.Shorten(now, settings.Health.MaxBackoff);
             if (!LeavesCloseToPeer(settings))
             {

@@ -86,7 +86,7 @@ internal sealed partial class ConnectionPool : IPeerCloseSink
 
     public WarmPath Warm => _warm;
 
-    private IdleStore Idle => _warm.Idle;
+    private ref IdleStore Idle => ref _warm.Idle;
 
     /// <summary>One second per kind of event; ad hoc pools share it, as their number has no bound.</summary>
     private ILogger Log { get; }

@@ -13,14 +13,13 @@ namespace PooledTcp.Pooling;
 /// </remarks>
 internal sealed class WarmPath(PoolServices services) : ILeaseOwner
 {
-    private readonly TcpConnection?[] _slots = IdleStore.NewSlots(services.IdleSlots);
     private readonly SharedCap _cap = services.Cap;
     private readonly Histogram<double> _waitTime = services.Telemetry.Instruments.WaitTime;
     private readonly Histogram<double> _useTime = services.Telemetry.Instruments.UseTime;
-    private IdleStore _idle;
+    private IdleStore _idle = new(services.IdleSlots);
     private volatile Detour _detour;
 
-    public IdleStore Idle => _idle;
+    public ref IdleStore Idle => ref _idle;
 
     /// <summary>Whose it is.</summary>
     public ConnectionPool Pool { get; private set; } = null!;
@@ -57,11 +56,8 @@ internal sealed class WarmPath(PoolServices services) : ILeaseOwner
     public void Open(ConnectionPool pool, IdleStack stack, int maxConnections)
     {
         Pool = pool;
-        _idle = new IdleStore(_slots, maxConnections, stack);
+        _idle.Open(stack, maxConnections);
     }
-
-    /// <summary>Under the pool's gate.</summary>
-    public void Resize(int maxConnections) => _idle = _idle.For(maxConnections);
 
     void ILeaseOwner.Return(TcpConnection connection, long version, bool discard)
     {
