@@ -14,12 +14,16 @@ internal sealed class KeyedRentContender : RentContender
     private TcpPool[] _handles = [];
     private int _next;
 
-    public KeyedRentContender(int keys, bool byName)
+    /// <param name="keys">How many there are.</param>
+    /// <param name="byName">Or by handle.</param>
+    /// <param name="round">Of so many steps, whatever the number of keys: the way through the caller's own list is not the pool's.</param>
+    public KeyedRentContender(int keys, bool byName, int round)
         : base(byName ? $"PooledTcp by name, {keys} keys" : $"PooledTcp by handle, {keys} keys", Holding.Briefly)
     {
         _byName = byName;
-        _names = NamesOf(keys);
-        _client = NullClient.Create(_names, static endpoint => endpoint.MaxConnections = 1);
+        string[] names = NamesOf(keys);
+        _names = [.. Enumerable.Range(0, round).Select(step => names[step % keys])];
+        _client = NullClient.Create(names, static endpoint => endpoint.MaxConnections = 1);
     }
 
     public static string[] NamesOf(int keys)
@@ -32,7 +36,7 @@ internal sealed class KeyedRentContender : RentContender
     public override async Task OpenAsync()
     {
         _handles = [.. _names.Select(_client.GetPool)];
-        foreach (TcpPool pool in _handles)
+        foreach (TcpPool pool in _handles.Distinct())
         {
             await pool.WarmUpAsync(1);
         }

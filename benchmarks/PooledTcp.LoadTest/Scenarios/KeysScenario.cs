@@ -29,10 +29,10 @@ internal static class KeysScenario
 
     private static async Task RentAsync(int keys, Report report, Effort effort, CancellationToken cancellationToken)
     {
-        KeyedRentContender oneByHandle = new(1, byName: false);
-        KeyedRentContender oneByName = new(1, byName: true);
-        KeyedRentContender allByHandle = new(keys, byName: false);
-        KeyedRentContender allByName = new(keys, byName: true);
+        KeyedRentContender oneByHandle = new(1, byName: false, keys);
+        KeyedRentContender oneByName = new(1, byName: true, keys);
+        KeyedRentContender allByHandle = new(keys, byName: false, keys);
+        KeyedRentContender allByName = new(keys, byName: true, keys);
         List<Contender> contenders = [oneByHandle, oneByName, allByHandle, allByName, new KeyedSemaphoreRoundContender(keys)];
         TimeSpan length = TimeSpan.FromMilliseconds(effort.Pick(250, 150, 20));
         Rounds<Contender, Slice> rounds = await Scenario.CompareAsync(

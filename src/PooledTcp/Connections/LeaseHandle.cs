@@ -45,8 +45,6 @@ internal sealed class LeaseHandle
     public LeasePipeReader? Input;
     public LeasePipeWriter? Output;
 
-    public bool HasPipes => Input is not null || Output is not null;
-
     public ValueTask<int> ReceiveAsync(long version, Memory<byte> buffer, ReadStyle style, CancellationToken cancellationToken) =>
         Connection.ReceiveAsync(this, version, buffer, style, cancellationToken);
 
