@@ -27,8 +27,8 @@ internal static class GrowScenario
     {
         foreach (int keys in effort.Pick<int[]>([1, 10, 100, 1_000, 10_000], [1, 10_000], [1, 100]))
         {
-            KeyedRentContender byHandle = new(keys, byName: false);
-            KeyedRentContender byName = new(keys, byName: true);
+            KeyedRentContender byHandle = new(keys, byName: false, Math.Max(keys, 1000));
+            KeyedRentContender byName = new(keys, byName: true, Math.Max(keys, 1000));
             KeyedSemaphoreRoundContender byHand = new(keys);
             Rounds<Contender, Slice> rounds = await CompareAsync([byHandle, byName, byHand], 1, report, effort, cancellationToken);
             Add(report, "grow, keys", "keys", keys, rounds, (byHandle, "PooledTcp by handle"), (byName, "PooledTcp by name"), (byHand, "keyed SemaphoreSlim + stack"));
