@@ -159,6 +159,7 @@ internal static class EchoScenario
                 using Listeners? _ = listened ? new Listeners() : null;
                 return await Slice.MeasureAsync(pooled, workers, EndToEnd.PairedSlice);
             },
+            Scenario.LetCompileAsync,
             new Neighbours(server.Id),
             cancellationToken);
         report.Count(rounds);

@@ -44,7 +44,8 @@ internal sealed record Scenario(string Name, string Targets, string Description,
                 await contender.OpenAsync();
             }
 
-            Rounds<Contender, Slice> table = await Rounds<Contender, Slice>.RunAsync(contenders, rounds, WarmUps, measure, neighbours, cancellationToken);
+            Rounds<Contender, Slice> table = await Rounds<Contender, Slice>.RunAsync(
+                contenders, rounds, WarmUps, measure, LetCompileAsync, neighbours, cancellationToken);
             report.Count(table);
             return table;
         }
@@ -56,4 +57,10 @@ internal sealed record Scenario(string Name, string Targets, string Description,
             }
         }
     }
+
+    /// <summary>
+    /// As many callers as processors leave the JIT none: for seconds they would run what counts for its next version, in counters
+    /// that they share, and take ten times as long. Tiered compilation waits until nothing new was called for 100 ms.
+    /// </summary>
+    public static Task LetCompileAsync(CancellationToken cancellationToken) => Task.Delay(250, cancellationToken);
 }

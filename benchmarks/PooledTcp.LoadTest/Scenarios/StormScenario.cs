@@ -79,6 +79,7 @@ internal static class StormScenario
             // Until the JIT is done: a dial has much code and runs seldom, and after three rounds a third of the time went to compiling it.
             effort.Pick(100, 100, 3),
             name => contenders[name](),
+            static _ => Task.CompletedTask,
             new Neighbours(echo.Id, bareHttp.Id),
             cancellationToken);
         report.Count(rounds);

@@ -7,9 +7,6 @@ namespace PooledTcp.LoadTest.Statistics;
 internal sealed class Rounds<TCase, TResult>
     where TCase : notnull
 {
-    /// <summary>Longer than the 100 ms for which tiered compilation waits until nothing new is called.</summary>
-    private static readonly TimeSpan CompilationPause = TimeSpan.FromMilliseconds(250);
-
     private readonly List<Dictionary<TCase, TResult>> _rounds = [];
 
     /// <summary>Rounds that were thrown away, since others used the machine.</summary>
@@ -22,6 +19,7 @@ internal sealed class Rounds<TCase, TResult>
     /// <param name="rounds">How many undisturbed ones are wanted. Half as many are repeated at most, so that it comes to an end.</param>
     /// <param name="warmUps">Rounds before those, which count for nothing: code is compiled, connections are opened.</param>
     /// <param name="measure">Measures one.</param>
+    /// <param name="pause">After each warm-up.</param>
     /// <param name="neighbours">Says whether a round was disturbed.</param>
     /// <param name="cancellationToken">Ends it.</param>
     public static async Task<Rounds<TCase, TResult>> RunAsync(
@@ -29,6 +27,7 @@ internal sealed class Rounds<TCase, TResult>
         int rounds,
         int warmUps,
         Func<TCase, Task<TResult>> measure,
+        Func<CancellationToken, Task> pause,
         Neighbours neighbours,
         CancellationToken cancellationToken)
     {
@@ -37,10 +36,7 @@ internal sealed class Rounds<TCase, TResult>
         for (int i = 0; i < warmUps; i++)
         {
             await PlayAsync(order, measure, cancellationToken);
-
-            // As many callers as processors leave the JIT none: for seconds they would run what counts for its next version,
-            // in counters that they share, and take ten times as long.
-            await Task.Delay(CompilationPause, cancellationToken);
+            await pause(cancellationToken);
         }
 
         int repeatable = rounds / 2;
