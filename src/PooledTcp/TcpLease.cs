@@ -32,7 +32,7 @@ public readonly struct TcpLease : IAsyncDisposable, IDisposable, IEquatable<TcpL
 
     /// <summary>For the caller, who alone holds the handle from here on.</summary>
     internal TcpLease(LeaseHandle handle)
-        : this(handle, handle.Connection.CurrentVersion)
+        : this(handle, handle.LentFor)
     {
     }
 

@@ -4,6 +4,12 @@ namespace PooledTcp.Connections;
 internal interface ILeaseOwner
 {
     /// <summary>
+    /// Ends a lease that <see cref="TcpConnection.IsPlainlyCompleted"/>, from the very word that was seen then. False when it has
+    /// changed, or when there is more to do: then <see cref="Return"/> decides.
+    /// </summary>
+    bool TryReturnPlainly(TcpConnection connection, long seen) => false;
+
+    /// <summary>
     /// Ends the lease that was given <paramref name="version"/>; does nothing when it has ended already, so that a second
     /// dispose or one by a stale copy is harmless. Never throws, never blocks.
     /// </summary>

@@ -37,6 +37,9 @@ internal sealed class LeaseHandle
 
     public TcpConnection Connection { get; }
 
+    /// <summary>The lease it was last lent for: the only one that its loss can end. None so far: no version at all.</summary>
+    public long LentFor { get; set; } = -1;
+
     /// <summary>The garbage collector has found that nobody holds it; whoever calls has been finalized itself.</summary>
     public bool IsLost => !_self.TryGetTarget(out _);
 

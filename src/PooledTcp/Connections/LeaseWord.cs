@@ -9,8 +9,8 @@ namespace PooledTcp.Connections;
 /// bits 0-1   phase      Pooled (the pool is handling it), Idle, Leased, Closed
 /// bit  2     receiving  a receive is in flight
 /// bit  3     sending    a send is in flight
-/// bits 4-15  operations how many began, so that a word that looks the same is the same
-/// bits 16-63 version    one more at each lease, so 2^48 leases before a number comes again
+/// bits 4-23  operations how many began, so that a word that looks the same is the same
+/// bits 24-63 version    one more at each lease, so 2^40 leases before a number comes again
 /// </code>
 /// </remarks>
 internal static class LeaseWord
@@ -28,7 +28,7 @@ internal static class LeaseWord
     private const long OperationStep = 1 << 4;
     private const long OperationMask = VersionStep - OperationStep;
 
-    public const long VersionStep = 1 << 16;
+    public const long VersionStep = 1 << 24;
     public const long VersionMask = ~(VersionStep - 1);
 
     public static long Phase(long word) => word & PhaseMask;

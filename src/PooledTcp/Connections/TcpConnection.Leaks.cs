@@ -58,6 +58,7 @@ internal sealed partial class TcpConnection
     public LeaseHandle LendHandle()
     {
         LeaseHandle handle = _handle!;
+        handle.LentFor = CurrentVersion;
         Volatile.Write(ref _handle, null);
         return handle;
     }
@@ -75,22 +76,38 @@ internal sealed partial class TcpConnection
     /// <summary>Ends the lease that was given <paramref name="version"/>; nothing happens when it has ended already.</summary>
     public void Return(LeaseHandle handle, long version, bool discard)
     {
-        if (LeaseWord.IsHeldBy(Volatile.Read(ref _word), version))
+        if (!discard && IsPlainlyCompleted(version, out long seen) && !handle.IsLost)
         {
             // Before the word changes hands: the next rent takes it from here. A second dispose that runs beside the first
             // may come late and leave it here during the next lease; then that lease is not missed if it is lost.
             _handle = handle;
-            if (handle.IsLost)
+            if (_owner.TryReturnPlainly(this, seen))
             {
-                // A finalizer disposes it: the last moment at which anybody could. The same as if it had not.
-                _isLost = true;
-                discard = true;
+                GC.KeepAlive(handle);
+                return;
             }
-
-            _owner.Return(this, version, discard);
         }
 
+        ReturnCarefully(handle, version, discard);
         GC.KeepAlive(handle);
+    }
+
+    private void ReturnCarefully(LeaseHandle handle, long version, bool discard)
+    {
+        if (!LeaseWord.IsHeldBy(Volatile.Read(ref _word), version))
+        {
+            return;
+        }
+
+        _handle = handle;
+        if (handle.IsLost)
+        {
+            // A finalizer disposes it: the last moment at which anybody could. The same as if it had not.
+            _isLost = true;
+            discard = true;
+        }
+
+        _owner.Return(this, version, discard);
     }
 
     /// <summary>
@@ -99,12 +116,10 @@ internal sealed partial class TcpConnection
     /// </summary>
     public void OnHandleLost(LeaseHandle handle)
     {
-        // It holds nothing else: nobody can end the lease it was lent for, so the word names that lease still.
-        long version = CurrentVersion;
-        if (IsOnLoan && LeaseWord.IsHeldBy(Volatile.Read(ref _word), version))
+        if (LeaseWord.IsHeldBy(Volatile.Read(ref _word), handle.LentFor))
         {
             ThreadPool.UnsafeQueueUserWorkItem(
-                static lost => lost.Handle.Return(lost.Version, discard: true), (Handle: handle, Version: version), preferLocal: false);
+                static lost => lost.Return(lost.LentFor, discard: true), handle, preferLocal: false);
         }
     }
 

@@ -27,7 +27,7 @@ internal sealed partial class TcpConnection
 
     public TimeSpan Age(long version) => Checked(version)._clock.Read() - CreatedAt;
 
-    public TimeSpan IdleFor(long version) => Checked(version).Uses > 1 ? new TimeSpan(_rentedAt - _idleSince) : TimeSpan.Zero;
+    public TimeSpan IdleFor(long version) => Checked(version).Uses > 1 ? new TimeSpan(Math.Max(0, _rentedAt - _idleSince)) : TimeSpan.Zero;
 
     public bool PeerClosed(long version) => Checked(version).IsMarked(Marks.EndOfStream) || _transport.PeerClosed;
 
@@ -57,6 +57,10 @@ internal sealed partial class TcpConnection
         }
     }
 
+    /// <summary>
+    /// Without a swap, which was 4 of 37 ns: ADR 13. A stale copy that passes the check while its lease ends may write over the
+    /// completion of the next, whose connection is then closed; it names its own lease, so it never completes another's.
+    /// </summary>
     public void Complete(long version)
     {
         long word = Volatile.Read(ref _word);

@@ -130,7 +130,8 @@ internal sealed class TlsTransport : Transport
     {
         try
         {
-            return _socket.IsReadable ? Probe() : IdleVerdict.Clean;
+            // A look that found something takes it out of the park, and the socket empty: a second look must not find that clean.
+            return _socket.IsReadable ? Probe() : _inner.IsParked ? IdleVerdict.Clean : IdleVerdict.Faulted;
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {

@@ -15,9 +15,9 @@ namespace PooledTcp.Pooling;
 internal sealed partial class ConnectionPool
 {
     // Under the gate only.
-    private readonly HashSet<Dial> _dials = [];
-    private readonly List<Dial> _orphans = [];
-    private readonly List<WarmUp> _warmUps = [];
+    private readonly HashSet<Dial> _dials = new(capacity: 1);
+    private readonly List<Dial> _orphans = new(capacity: 1);
+    private readonly List<WarmUp> _warmUps = new(capacity: 1);
     private Exception? _lastConnectError;
     private string? _lastConnectErrorText;
     private TimeSpan _lastConnectErrorAt;

@@ -193,6 +193,8 @@ internal sealed partial class ConnectionPool
             return;
         }
 
+        MarkIfWorn(connection);
+
         // Two intervals ahead: a sweep that comes late must not let a connection be lent past its end.
         TimeSpan horizon = now + (2 * interval);
         if (LifetimeEnd(connection, settings) <= horizon
@@ -209,6 +211,21 @@ internal sealed partial class ConnectionPool
         {
             // Its address is back.
             connection.Unmark(Marks.Outdated);
+        }
+    }
+
+    /// <summary>The settings may have changed during its lease, which marks its last use by the limit at its rent.</summary>
+    private static void MarkIfWorn(TcpConnection connection)
+    {
+        if (connection.Uses < connection.MaxUses)
+        {
+            connection.Unmark(Marks.Worn);
+        }
+
+        // Read again after the fence: a rent counts first, and then marks.
+        if (connection.Uses >= connection.MaxUses)
+        {
+            connection.Mark(Marks.Worn);
         }
     }
 

@@ -94,15 +94,19 @@ internal sealed partial class ConnectionPool : IPeerCloseSink
     public PoolSettings Settings => _settings;
 
     /// <summary>The rent of a connection that was taken from idle and is to be looked at closer, or told of.</summary>
-    public LeaseHandle? TryLend(TcpConnection connection)
+    /// <param name="connection">Taken, and lent to nobody yet.</param>
+    /// <param name="verdict">Of the transport's check, if that was made already.</param>
+    public LeaseHandle? TryLend(TcpConnection connection, IdleVerdict? verdict)
     {
         TcpConnection? candidate = connection;
         do
         {
-            if (IsUsable(candidate))
+            if (IsUsable(candidate, verdict))
             {
                 return Lend(candidate, CaptureRenter());
             }
+
+            verdict = null;
         }
         while ((_warm.Detour & Detour.ConcernsRents) == Detour.None && (candidate = Idle.TryTake()) is not null);
 
@@ -132,7 +136,9 @@ internal sealed partial class ConnectionPool : IPeerCloseSink
     /// The rent's check on a connection that was just taken from idle. When it fails, the connection is closed here and the
     /// caller looks for another.
     /// </summary>
-    private bool IsUsable(TcpConnection connection)
+    /// <param name="connection">Nobody's at the moment.</param>
+    /// <param name="verdict">Of the transport's check, if that was made already.</param>
+    private bool IsUsable(TcpConnection connection, IdleVerdict? verdict = null)
     {
         CloseReason? fault = null;
         if (FindOutdated(connection) is { } outdated)
@@ -154,7 +160,7 @@ internal sealed partial class ConnectionPool : IPeerCloseSink
             fault = FindFaultByTheClock(connection, Services.Clock.Read());
         }
 
-        fault ??= Judge(connection.Transport.CheckIdle());
+        fault ??= Judge(verdict ?? connection.Transport.CheckIdle());
         if (fault is { } reason)
         {
             if (reason == CloseReason.PeerClosed)

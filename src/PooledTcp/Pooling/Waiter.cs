@@ -17,8 +17,12 @@ namespace PooledTcp.Pooling;
 /// </remarks>
 internal sealed class Waiter : IValueTaskSource<TcpLease>
 {
+    /// <summary>No token: those are 16 bits wide.</summary>
+    private const int Fetched = int.MinValue;
+
     private ManualResetValueTaskSourceCore<TcpLease> _core = new() { RunContinuationsAsynchronously = true };
     private CancellationTokenRegistration _registration;
+    private int _unfetched = Fetched;
 
     /// <summary>The pool that is waited on.</summary>
     public ConnectionPool? Pool { get; private set; }
@@ -63,6 +67,7 @@ internal sealed class Waiter : IValueTaskSource<TcpLease>
         Deadline = timeout == System.Threading.Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : now + timeout;
         Renter = renter;
         CancellationToken = cancellationToken;
+        _unfetched = _core.Version;
     }
 
     /// <summary>Call it once the waiter is queued: a token that is cancelled already runs the callback here and now.</summary>
@@ -107,10 +112,12 @@ internal sealed class Waiter : IValueTaskSource<TcpLease>
 
     TcpLease IValueTaskSource<TcpLease>.GetResult(short token)
     {
-        // Awaited twice, or too early: throw before anything is recycled.
-        if (_core.GetStatus(token) == ValueTaskSourceStatus.Pending)
+        // Too early, or twice, however that races: waiters are the whole process's, and one that was given back twice would
+        // bring one caller's connection to another.
+        if (_core.GetStatus(token) == ValueTaskSourceStatus.Pending
+            || Interlocked.CompareExchange(ref _unfetched, Fetched, token) != token)
         {
-            throw new InvalidOperationException("The rent has not completed.");
+            throw new InvalidOperationException("A rent's ValueTask is awaited once, and its result is not read before it has completed.");
         }
 
         // Waits for a cancellation callback that is running just now: after this nothing but the caller knows the waiter.

@@ -38,18 +38,22 @@ internal sealed class WarmPath(PoolServices services) : ILeaseOwner
     public LeaseHandle? TryRent()
     {
         Detour detour = _detour;
-        if ((detour & Detour.ConcernsRents) == Detour.None && _idle.TryTake() is { } connection)
+        if ((detour & Detour.ConcernsRents) != Detour.None || _idle.TryTake() is not { } connection)
         {
-            return detour == Detour.None
-                && (connection.Marks & ~Marks.ReturnsCarefully) == Marks.None
-                && !_waitTime.Enabled
-                && !_useTime.Enabled
-                && connection.Transport.CheckIdle() == IdleVerdict.Clean
-                ? connection.Lend()
-                : Pool.TryLend(connection);
+            return null;
         }
 
-        return null;
+        if (detour != Detour.None
+            || (connection.Marks & ~Marks.ReturnsCarefully) != Marks.None
+            || _waitTime.Enabled
+            || _useTime.Enabled)
+        {
+            return Pool.TryLend(connection, verdict: null);
+        }
+
+        // Looked at once: on TLS the look takes what it finds out of the way of the next.
+        IdleVerdict verdict = connection.Transport.CheckIdle();
+        return verdict == IdleVerdict.Clean ? connection.Lend() : Pool.TryLend(connection, verdict);
     }
 
     /// <summary>Before anybody can rent.</summary>
@@ -59,25 +63,23 @@ internal sealed class WarmPath(PoolServices services) : ILeaseOwner
         _idle.Open(stack, maxConnections);
     }
 
-    void ILeaseOwner.Return(TcpConnection connection, long version, bool discard)
+    bool ILeaseOwner.TryReturnPlainly(TcpConnection connection, long seen)
     {
         // The swap loses to any operation that started meanwhile, and to a second dispose.
-        if (!discard
-            && (_detour & Detour.ConcernsReturns) == Detour.None
-            && !_cap.IsTight
-            && connection.IsPlainlyCompleted(version, out long seen)
-            && connection.TryEndPlainly(seen))
+        if ((_detour & Detour.ConcernsReturns) != Detour.None || _cap.IsTight || !connection.TryEndPlainly(seen))
         {
-            // Its word says idle already: now link it, then read what others may have published before they could see it.
-            _idle.Push(connection);
-            if ((_detour & Detour.ConcernsReturns) != Detour.None || _cap.IsTight || connection.Marks != Marks.None)
-            {
-                Pool.LookAfterPublication(connection, version);
-            }
-
-            return;
+            return false;
         }
 
-        Pool.ReturnCarefully(connection, version, discard);
+        // Its word says idle already: now link it, then read what others may have published before they could see it.
+        _idle.Push(connection);
+        if ((_detour & Detour.ConcernsReturns) != Detour.None || _cap.IsTight || connection.Marks != Marks.None)
+        {
+            Pool.LookAfterPublication(connection, LeaseWord.Version(seen));
+        }
+
+        return true;
     }
+
+    void ILeaseOwner.Return(TcpConnection connection, long version, bool discard) => Pool.ReturnCarefully(connection, version, discard);
 }

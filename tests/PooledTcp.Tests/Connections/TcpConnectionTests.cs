@@ -53,18 +53,36 @@ public sealed class TcpConnectionTests
     [Fact]
     public async Task A_completion_is_taken_back_however_many_operations_follow()
     {
-        TcpConnection connection = NewConnection(new FakeTransport());
+        TcpConnection connection = NewConnection(new FakeTransport { Mute = true });
         connection.LendDirectly();
         connection.BeginLease();
         long version = connection.CurrentVersion;
         connection.Complete(version);
 
-        // The word counts operations in twelve bits.
-        for (int i = 0; i < 8192; i++)
+        // The word counts operations in twenty bits.
+        for (int i = 0; i < (1 << 20) + 2; i++)
         {
-            await connection.SendAsync(connection.HandleForHook, version, new byte[1], CancellationToken.None);
+            await connection.SendAsync(connection.HandleForHook, version, ReadOnlyMemory<byte>.Empty, CancellationToken.None);
             Assert.False(connection.IsPlainlyCompleted(version, out _));
         }
+    }
+
+    [Fact]
+    public async Task A_return_loses_to_thousands_of_operations_after_its_look()
+    {
+        // In twelve bits their count came round, and the word looked as before.
+        TcpConnection connection = NewConnection(new FakeTransport { Mute = true });
+        connection.LendDirectly();
+        connection.BeginLease();
+        long version = connection.CurrentVersion;
+        connection.Complete(version);
+        Assert.True(connection.IsPlainlyCompleted(version, out long seen));
+        for (int i = 0; i < 4096; i++)
+        {
+            await connection.SendAsync(connection.HandleForHook, version, ReadOnlyMemory<byte>.Empty, CancellationToken.None);
+        }
+
+        Assert.False(connection.TryEndPlainly(seen));
     }
 
     [Theory]
@@ -93,6 +111,24 @@ public sealed class TcpConnectionTests
         connection.Complete(version);
         Assert.False(connection.TryEndPlainly(seen));
         Assert.True(connection.IsLeased);
+    }
+
+    [Fact]
+    public async Task The_loss_of_a_handle_that_was_never_lent_ends_nobodys_lease()
+    {
+        // A second dispose that comes late beside a hook can leave one behind: the connection has its old handle again.
+        await using PoolHarness pool = PoolHarness.Automatic();
+        TcpLease lease = await pool.RentAsync();
+        TcpConnection connection = pool.PeerWatch.Find(lease.ConnectionId);
+        connection.OnHandleLost(new LeaseHandle(connection));
+
+        // Behind what that would have queued.
+        TaskCompletionSource passed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        ThreadPool.UnsafeQueueUserWorkItem(static passed => passed.SetResult(), passed, preferLocal: false);
+        await passed.Task.WaitAsync(PoolHarness.Hang);
+        Assert.True(connection.IsOnLoan);
+        PoolHarness.Return(lease);
+        pool.AssertCounts(idle: 1);
     }
 
     private static TcpConnection NewConnection(FakeTransport? transport = null) =>

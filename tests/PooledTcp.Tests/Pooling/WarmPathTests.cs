@@ -1,145 +1,104 @@
-using System.Reflection;
+using PooledTcp.Connections;
 using PooledTcp.Pooling;
 using PooledTcp.Tests.Fakes;
 using Xunit;
 
 namespace PooledTcp.Tests.Pooling;
 
-/// <summary>What a warm rent and return must not do.</summary>
+/// <summary>What the warm path must not pass over: the marks, and that it looks at a connection once.</summary>
 public sealed class WarmPathTests
 {
-    private const int Rounds = 10_000;
-
-    [Fact]
-    public async Task A_warm_rent_and_return_allocate_nothing()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_look_that_found_something_is_not_made_again(bool unreadBytes)
     {
-        await using PoolHarness pool = await WarmAsync(idleSlots: 1);
-        Assert.Equal(0, LeastAllocated(() => RentAndReturn(pool.Pool, Rounds)));
-        Assert.Equal(1, pool.Connector.Dials);
-    }
-
-    [Fact]
-    public async Task Sending_and_receiving_on_a_lease_allocate_nothing()
-    {
-        await using PoolHarness pool = await WarmAsync(idleSlots: 1);
-        byte[] buffer = new byte[16];
-        Assert.Equal(0, LeastAllocated(() => Exchange(pool.Pool, buffer, Rounds)));
-    }
-
-    [Fact]
-    public async Task A_rent_from_the_stack_allocates_nothing()
-    {
-        // More connections than slots: each round takes both, one of them from the stack.
-        await using PoolHarness pool = await WarmAsync(idleSlots: 1, count: 2);
-        Assert.Equal(0, LeastAllocated(() => RentTwo(pool.Pool, Rounds)));
-    }
-
-    [Fact]
-    public async Task A_warm_rent_and_return_read_no_clock()
-    {
-        await using PoolHarness pool = await WarmAsync(idleSlots: 1);
-        pool.Maintain();
-        long readings = pool.Time.Readings;
-        RentAndReturn(pool.Pool, Rounds);
-        Assert.Equal(readings, pool.Time.Readings);
-    }
-
-    [Fact]
-    public async Task A_warm_rent_and_return_take_no_lock()
-    {
-        await using PoolHarness pool = await WarmAsync(idleSlots: 1);
-        Lock gate = (Lock)typeof(ConnectionPool).GetField("_gate", BindingFlags.NonPublic | BindingFlags.Instance)!.GetValue(pool.Core)!;
-        using ManualResetEventSlim held = new();
-        using ManualResetEventSlim release = new();
-        Task holder = Task.Run(() =>
-        {
-            lock (gate)
-            {
-                held.Set();
-                release.Wait(PoolHarness.Hang);
-            }
-        });
-        Assert.True(held.Wait(PoolHarness.Hang));
-        Task<TcpPoolSnapshot> blocked = Task.Run(pool.Pool.GetSnapshot);
-
-        await Task.Run(() => RentAndReturn(pool.Pool, Rounds)).WaitAsync(PoolHarness.Hang);
-        Assert.False(blocked.IsCompleted);
-
-        release.Set();
-        await holder.WaitAsync(PoolHarness.Hang);
-        await blocked.WaitAsync(PoolHarness.Hang);
-    }
-
-    [Fact]
-    public async Task The_one_system_call_of_a_warm_rent_is_the_transports_check()
-    {
-        await using PoolHarness pool = await WarmAsync(idleSlots: 1);
+        await using PoolHarness pool = PoolHarness.Automatic();
+        PoolHarness.Return(await pool.RentAsync());
         FakeTransport transport = pool.Connector.Transports.Single();
-        int checks = transport.Checks;
-        int parks = transport.Parks;
-        RentAndReturn(pool.Pool, Rounds);
-        Assert.Equal(checks + Rounds, transport.Checks);
-        Assert.Equal(parks, transport.Parks);
+        transport.Verdict = unreadBytes ? IdleVerdict.UnreadBytes : IdleVerdict.PeerClosed;
+
+        // As on TLS: what the first look found is no longer there for the second.
+        int looks = 0;
+        transport.OnCheckIdle = () =>
+        {
+            if (++looks > 1)
+            {
+                transport.Verdict = IdleVerdict.Clean;
+            }
+        };
+        TcpLease next = await pool.RentAsync();
+        Assert.False(next.IsReused);
+        Assert.True(transport.IsClosed);
+        PoolHarness.Return(next);
     }
 
-    /// <summary>
-    /// The least of several runs on this thread. What the code allocates, every run allocates; what the runtime does once on
-    /// the thread that happens to be there (it compiles a hot loop anew while it runs, and coverage makes that likelier) does
-    /// not come back.
-    /// </summary>
-    private static long LeastAllocated(Action run)
+    [Fact]
+    public async Task A_lowered_MaxUses_holds_for_a_connection_that_was_on_loan()
     {
-        long least = long.MaxValue;
-        for (int i = 0; i < 5; i++)
+        await using PoolHarness pool = PoolHarness.Automatic();
+        for (int i = 0; i < 9; i++)
         {
-            long before = GC.GetAllocatedBytesForCurrentThread();
-            run();
-            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
+            PoolHarness.Return(await pool.RentAsync());
         }
 
-        return least;
+        TcpLease lease = await pool.RentAsync();
+        pool.Core.Apply(PoolHarness.Settings(maxUses: 2));
+
+        // The sweep that the change asks for takes back the mark which makes everybody look at the clock.
+        pool.Maintain();
+        PoolHarness.Return(lease);
+        pool.AssertCounts(idle: 0);
+        Assert.Equal(1, pool.Now.ClosedByReason["max_uses"]);
     }
 
-    private static async Task<PoolHarness> WarmAsync(int idleSlots, int count = 1, int? max = null)
+    [Fact]
+    public async Task A_raised_MaxUses_gives_the_warm_path_back()
     {
-        PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: max ?? count), idleSlots: idleSlots);
-        pool.Connector.Automatic = static _ => new FakeTransport { Mute = true };
-        await pool.FillAsync(count);
-        return pool;
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(maxUses: 1));
+        TcpLease lease = await pool.RentAsync();
+        TcpConnection connection = pool.PeerWatch.Find(lease.ConnectionId);
+        pool.Core.Apply(PoolHarness.Settings(maxUses: 1000));
+        pool.Maintain();
+        PoolHarness.Return(lease);
+        pool.Maintain();
+        PoolHarness.Return(await pool.RentAsync());
+        Assert.Equal(Marks.None, connection.Marks);
     }
 
-    private static void RentAndReturn(TcpPool pool, int rounds)
+    [Fact]
+    public async Task A_lease_that_begins_within_the_coarse_clocks_step_was_idle_for_nothing()
     {
-        for (int i = 0; i < rounds; i++)
-        {
-            TcpLease lease = pool.RentAsync(CancellationToken.None).Result;
-            lease.Complete();
-            lease.Dispose();
-        }
+        await using PoolHarness pool = PoolHarness.Automatic(
+            PoolHarness.Settings(lifetime: Timeout.InfiniteTimeSpan) with { RetentionPeriod = Timeout.InfiniteTimeSpan });
+        TcpLease lease = await pool.RentAsync();
+        pool.Maintain();
+        pool.Time.Advance(TimeSpan.FromSeconds(5));
+        pool.Maintain();
+        Assert.True(pool.Core.IsQuiet);
+        pool.Time.Advance(TimeSpan.FromMicroseconds(9));
+        PoolHarness.Return(lease);
+        lease = await pool.RentAsync();
+        Assert.Equal(TimeSpan.Zero, lease.IdleFor);
+        PoolHarness.Return(lease);
     }
 
-    private static void RentTwo(TcpPool pool, int rounds)
+    [Fact]
+    public async Task A_rent_that_is_awaited_twice_gives_its_waiter_back_once()
     {
-        for (int i = 0; i < rounds; i++)
-        {
-            TcpLease first = pool.RentAsync(CancellationToken.None).Result;
-            TcpLease second = pool.RentAsync(CancellationToken.None).Result;
-            first.Complete();
-            second.Complete();
-            second.Dispose();
-            first.Dispose();
-        }
-    }
-
-    private static void Exchange(TcpPool pool, byte[] buffer, int rounds)
-    {
-        for (int i = 0; i < rounds; i++)
-        {
-            TcpLease lease = pool.RentAsync(CancellationToken.None).Result;
-            lease.SendAsync(buffer).GetAwaiter().GetResult();
-            _ = lease.ReceiveAsync(buffer).Result;
-            lease.Complete();
-            lease.Dispose();
-        }
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 1));
+        TcpLease held = await pool.RentAsync();
+        ValueTask<TcpLease> rent = pool.Pool.RentAsync();
+        PoolHarness.Return(held);
+#pragma warning disable CA2012 // The mistake that is made here
+        TcpLease lease = await rent;
+        Assert.Throws<InvalidOperationException>(() => rent.GetAwaiter().GetResult());
+#pragma warning restore CA2012
+        Waiter first = SpareWaiters.Take();
+        Waiter second = SpareWaiters.Take();
+        Assert.NotSame(first, second);
+        SpareWaiters.Return(first);
+        SpareWaiters.Return(second);
+        PoolHarness.Return(lease);
     }
 }
