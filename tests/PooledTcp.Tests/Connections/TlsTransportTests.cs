@@ -90,6 +90,9 @@ public sealed partial class TlsTransportTests
             await server.Ssl.WriteAsync(Message, LoopbackSockets.Deadline());
             await LoopbackSockets.UntilReadable(socket);
             Assert.Equal(IdleVerdict.UnreadBytes, client.CheckIdle());
+
+            // The first look has emptied the socket; the second must not find that clean.
+            Assert.NotEqual(IdleVerdict.Clean, client.CheckIdle());
             client.Close();
         }
     }
@@ -124,6 +127,9 @@ public sealed partial class TlsTransportTests
             await server.SendRawAsync(record.AsMemory(0, length));
             await LoopbackSockets.Until(() => socket.Available >= length);
             Assert.Equal(IdleVerdict.UnreadBytes, client.CheckIdle());
+
+            // The first look has emptied the socket; the second must not find that clean.
+            Assert.NotEqual(IdleVerdict.Clean, client.CheckIdle());
             client.Close();
         }
     }
