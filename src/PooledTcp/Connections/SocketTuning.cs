@@ -47,7 +47,7 @@ internal static class SocketTuning
     }
 
     /// <summary>
-    /// The idle time of one connection: up to a quarter less than <paramref name="time"/>, in whole seconds, the unit of the option,
+    /// The idle time of one connection: up to a quarter less than <paramref name="time"/>, rounded up to whole seconds, the unit of the option,
     /// and never none. Never more: <see cref="SocketSettings.KeepAliveTotal"/> stays the longest that a peer which is there is silent.
     /// </summary>
     public static int DrawKeepAliveSeconds(TimeSpan time, double random)

@@ -48,7 +48,7 @@ internal sealed partial class ConnectionPool
             _sweepNow = false;
             _topUpFailed = false;
             _nextSweep = now + interval;
-            Services.Ports.Watch.Sweep();
+            Services.Ports.Watch.Sweep(_isQuiet);
             Sweep(now, interval);
             WatchPortPressure();
             StartProbes(now);

@@ -8,8 +8,8 @@ namespace PooledTcp.Pooling;
 internal sealed class FormerPools(PoolClock clock)
 {
     /// <summary>
-    /// About as long as a TIME-WAIT runs, so each pool is looked at twice or so. At every retirement it would be quadratic:
-    /// 10,000 keys that go unused together owe their TIME-WAITs together, too.
+    /// About as long as a TIME-WAIT runs, at the next retirement. At every retirement it would be quadratic: 10,000 keys that go
+    /// unused together owe their TIME-WAITs together, too.
     /// </summary>
     public static readonly TimeSpan LookInterval = TimeSpan.FromMinutes(1);
 

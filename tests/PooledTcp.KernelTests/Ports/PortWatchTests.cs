@@ -247,7 +247,7 @@ public sealed class PortWatchTests
             }
         }
 
-        return dials.Watch.Sweep().Count == 1 && dials.Watch.Sweep().Count == 0 ? differences : [.. differences, "sweep"];
+        return dials.Watch.Sweep(isQuiet: false).Count == 1 && dials.Watch.Sweep(isQuiet: false).Count == 0 ? differences : [.. differences, "sweep"];
     }
 
     private static Verdict Describe(PortDiagnosis diagnosis, int errno)

@@ -146,31 +146,46 @@ public sealed class PortWatchTests
     public void A_sweep_counts_at_most_every_5_seconds_and_only_what_fills_up()
     {
         Hold(15);
-        Assert.Empty(_watch.Sweep());
+        Assert.Empty(_watch.Sweep(isQuiet: true));
         Hold(1);
-        Assert.Empty(_watch.Sweep());
+        Assert.Empty(_watch.Sweep(isQuiet: true));
 
         _time.Advance(PortWatch.SweepInterval);
-        PortCensus census = Assert.Single(_watch.Sweep());
+        PortCensus census = Assert.Single(_watch.Sweep(isQuiet: true));
         Assert.Same(census, _account.LastCensus);
-        Assert.Empty(_watch.Sweep());
+        Assert.Empty(_watch.Sweep(isQuiet: true));
         Assert.Equal(1, _taker.Takes);
     }
 
     [Fact]
-    public void A_tuple_on_which_nothing_happens_is_hardly_ever_counted()
+    public void A_tuple_on_which_nothing_of_ours_happens_is_counted_more_seldom()
     {
         Hold(17);
-        _watch.Sweep();
+        _watch.Sweep(isQuiet: false);
+        for (TimeSpan passed = PortWatch.SweepInterval; passed < PortWatch.SteadyInterval; passed += PortWatch.SweepInterval)
+        {
+            _time.Advance(PortWatch.SweepInterval);
+            Assert.Empty(_watch.Sweep(isQuiet: false));
+        }
+
+        _time.Advance(PortWatch.SweepInterval);
+        Assert.Single(_watch.Sweep(isQuiet: false));
+    }
+
+    [Fact]
+    public void And_where_nothing_is_lent_hardly_ever()
+    {
+        Hold(17);
+        _watch.Sweep(isQuiet: true);
         Assert.Equal(1, _taker.Takes);
         for (TimeSpan passed = PortWatch.SweepInterval; passed < PortWatch.QuietInterval; passed += PortWatch.SweepInterval)
         {
             _time.Advance(PortWatch.SweepInterval);
-            Assert.Empty(_watch.Sweep());
+            Assert.Empty(_watch.Sweep(isQuiet: true));
         }
 
         _time.Advance(PortWatch.SweepInterval);
-        Assert.Single(_watch.Sweep());
+        Assert.Single(_watch.Sweep(isQuiet: true));
 
         // Each event is news, a TIME_WAIT that runs out as well.
         Hold(1);
@@ -185,9 +200,9 @@ public sealed class PortWatchTests
         void AssertCountedAtTheNextSweep()
         {
             _time.Advance(PortWatch.SweepInterval);
-            Assert.Single(_watch.Sweep());
+            Assert.Single(_watch.Sweep(isQuiet: true));
             _time.Advance(PortWatch.SweepInterval);
-            Assert.Empty(_watch.Sweep());
+            Assert.Empty(_watch.Sweep(isQuiet: true));
         }
     }
 
