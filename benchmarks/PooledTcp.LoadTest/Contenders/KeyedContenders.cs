@@ -8,6 +8,9 @@ namespace PooledTcp.LoadTest.Contenders;
 /// <summary>One caller that goes round many keys in random order, one warm connection each, without I/O.</summary>
 internal sealed class KeyedRentContender : RentContender
 {
+    public const int WalkSeed = 42;
+    public const int WarmUpSeed = 7;
+
     private readonly string[] _names;
     private readonly bool _byName;
     private readonly PooledTcpClient _client;
@@ -21,22 +24,31 @@ internal sealed class KeyedRentContender : RentContender
         : base(byName ? $"PooledTcp by name, {keys} keys" : $"PooledTcp by handle, {keys} keys", Holding.Briefly)
     {
         _byName = byName;
-        string[] names = NamesOf(keys);
-        _names = [.. Enumerable.Range(0, round).Select(step => names[step % keys])];
-        _client = NullClient.Create(names, static endpoint => endpoint.MaxConnections = 1);
+        string[] walk = Shuffled(NamesOf(keys), WalkSeed);
+        _names = [.. Enumerable.Range(0, round).Select(step => walk[step % keys])];
+        _client = NullClient.Create(NamesOf(keys), static endpoint => endpoint.MaxConnections = 1);
     }
 
-    public static string[] NamesOf(int keys)
+    /// <summary>
+    /// In the order in which they are configured. Walked in that order, each rent would find the memory of its key beside that of the last
+    /// one, and the processor would have fetched it already.
+    /// </summary>
+    public static string[] NamesOf(int keys) => [.. Enumerable.Range(0, keys).Select(static i => $"key-{i}")];
+
+    /// <summary>Another order, the same in each run.</summary>
+    /// <param name="items">In any.</param>
+    /// <param name="seed">The walk and the warm-up have one each.</param>
+    public static T[] Shuffled<T>(IEnumerable<T> items, int seed)
     {
-        string[] names = [.. Enumerable.Range(0, keys).Select(static i => $"key-{i}")];
-        new Random(42).Shuffle(names);
-        return names;
+        T[] shuffled = [.. items];
+        new Random(seed).Shuffle(shuffled);
+        return shuffled;
     }
 
     public override async Task OpenAsync()
     {
         _handles = [.. _names.Select(_client.GetPool)];
-        foreach (TcpPool pool in _handles.Distinct())
+        foreach (TcpPool pool in Shuffled(_handles.Distinct(), WarmUpSeed))
         {
             await pool.WarmUpAsync(1);
         }
@@ -82,13 +94,13 @@ internal sealed class KeyedRentContender : RentContender
 /// <summary>A dictionary of hand-written pools, on the same round.</summary>
 internal sealed class KeyedSemaphoreRoundContender(int keys) : RentContender($"keyed SemaphoreSlim + stack, {keys} keys", Holding.Briefly)
 {
-    private readonly string[] _names = KeyedRentContender.NamesOf(keys);
+    private readonly string[] _names = KeyedRentContender.Shuffled(KeyedRentContender.NamesOf(keys), KeyedRentContender.WalkSeed);
     private readonly KeyedSemaphoreStackPool<object> _pool = new(1, static () => new(new object()));
     private int _next;
 
     public override async Task OpenAsync()
     {
-        foreach (string name in _names)
+        foreach (string name in KeyedRentContender.Shuffled(_names, KeyedRentContender.WarmUpSeed))
         {
             _pool.Return(name, await _pool.RentAsync(name));
         }
@@ -147,8 +159,8 @@ internal sealed class KeyedEchoContender : Contender
 
     public override async Task OpenAsync()
     {
-        _handles = [.. _names.Select(_client.GetPool)];
-        foreach (TcpPool pool in _handles)
+        _handles = KeyedRentContender.Shuffled(_names.Select(_client.GetPool), KeyedRentContender.WalkSeed);
+        foreach (TcpPool pool in KeyedRentContender.Shuffled(_handles, KeyedRentContender.WarmUpSeed))
         {
             await pool.WarmUpAsync(Math.Max(1, _workers / _handles.Length));
         }

@@ -20,6 +20,9 @@ internal sealed class SocketRoundContender(IPEndPoint server, int connections, i
         {
             _sockets[i] = await SocketContender.ConnectAsync(server);
         }
+
+        // As the keys beside it.
+        new Random(KeyedRentContender.WalkSeed).Shuffle(_sockets);
     }
 
     public override async Task WorkAsync(Worker worker)

@@ -43,13 +43,6 @@ internal sealed class Report(TextWriter console)
     public void NeverAbove(string id, Sample sample, double limit, string unit, string what) =>
         Add(id, sample, sample.Max, limit, unit, atLeast: false, $"{what}; the largest value counts");
 
-    /// <summary>The median's 95 % interval must reach down to the limit.</summary>
-    public void ReachesDownTo(string id, Sample sample, double limit, string unit, string what)
-    {
-        Add(id, sample, sample.Low, limit, unit, atLeast: false, $"{what}; the median's 95 % interval must reach it");
-        TellNoise(sample);
-    }
-
     /// <summary>The median must not be below the limit.</summary>
     public void AtLeast(string id, Sample sample, double limit, string unit, string what) =>
         Add(id, sample, sample.Median, limit, unit, atLeast: true, what);

@@ -109,7 +109,7 @@ internal static class EchoScenario
             report,
             cancellationToken);
         report.AtLeast($"T3.connect-{workers}", rounds.Ratio(pooled, connect, static s => s.Rate), 3, "x connect per request", $"rate of {workers} workers");
-        report.Reaches($"T3.kestrel-{workers}", rounds.Ratio(pooled, http, static s => s.Rate), 1.2, "x SocketsHttpHandler on Kestrel", $"rate of {workers} workers");
+        report.AtLeast($"T3.kestrel-{workers}", rounds.Ratio(pooled, http, static s => s.Rate), 1.2, "x SocketsHttpHandler on Kestrel", $"rate of {workers} workers");
         report.AtLeast($"T3.dotnetty-{workers}", rounds.Ratio(pooled, dotNetty, static s => s.Rate), 1, "x DotNetty", $"rate of {workers} workers");
     }
 
@@ -166,7 +166,7 @@ internal static class EchoScenario
         Sample ratio = rounds.Ratio(true, false, static s => s.Rate);
         report.Add($"{Measure}, listened to", pooled.Name, workers, "workers", "x without listeners", ratio);
         report.Add($"{Measure}, listened to", pooled.Name, workers, "workers", "B/request", rounds.Of(true, static s => s.BytesEach));
-        report.Reaches($"T4.listened-{workers}", ratio, 0.95, "x without listeners", $"rate of {workers} workers");
+        report.AtLeast($"T4.listened-{workers}", ratio, 0.95, "x without listeners", $"rate of {workers} workers");
     }
 
     private sealed class OneMeterFactory : IMeterFactory
