@@ -137,7 +137,7 @@ internal sealed class MatrixCell
         Require(await server.ReceiveAsync(buffer) == 4, "a request");
         await server.SendAsync(new byte[4]);
         Require(await transport.ReceiveAsync(buffer, CancellationToken.None) == 4, "a reply");
-        Require(transport.CheckIdle() == IdleVerdict.Clean, "a clean connection");
+        Require(transport.TryPark() && transport.CheckIdle() == IdleVerdict.Clean, "a clean connection");
     }
 
     /// <summary>Returns how many bytes the server's program has yet to receive.</summary>
