@@ -25,7 +25,7 @@ internal sealed class SocketReceive : SocketAsyncEventArgs, IValueTaskSource<int
 {
     /// <summary>
     /// Kept for the receives to come; more than that at a time are left to the garbage collector. Each keeps the closed socket
-    /// that it last received on, too: 600 bytes beside its own 500.
+    /// that it last received on, too: 600 bytes.
     /// </summary>
     private const int Retained = 256;
 

@@ -157,18 +157,20 @@ internal sealed partial class TcpConnection
         }
     }
 
-    private void ResetLeaseRecord()
+    private void CountUse()
+    {
+        if (++Uses >= MaxUses)
+        {
+            Mark(Marks.Worn);
+        }
+    }
+
+    private void BeginRecord()
     {
         _rentedAt = _clock.CoarseTicks;
         _bytesSent = 0;
         _bytesReceived = 0;
         _sendStarted = false;
-        if (_handle is { } handle)
-        {
-            handle.Stream = null;
-            handle.Input = null;
-            handle.Output = null;
-        }
     }
 
     private bool MayBeSentAgain(bool idempotent) => Uses > 1 && (!_sendStarted || (idempotent && _bytesReceived == 0));

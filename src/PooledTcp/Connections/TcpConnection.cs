@@ -155,15 +155,8 @@ internal sealed partial class TcpConnection : WarmState
     /// </summary>
     public LeaseHandle Lend()
     {
-        if (++Uses >= MaxUses)
-        {
-            Mark(Marks.Worn);
-        }
-
-        _rentedAt = _clock.CoarseTicks;
-        _bytesSent = 0;
-        _bytesReceived = 0;
-        _sendStarted = false;
+        CountUse();
+        BeginRecord();
         return LendHandle();
     }
 
@@ -175,11 +168,7 @@ internal sealed partial class TcpConnection : WarmState
     /// <param name="isObserved">What becomes of the lease is to be told.</param>
     public void BeginLease(StackTrace? rentedBy = null, bool isObserved = false)
     {
-        if (++Uses >= MaxUses)
-        {
-            Mark(Marks.Worn);
-        }
-
+        CountUse();
         BeginHookLease();
         _rentedBy = rentedBy;
         _isObserved = isObserved;
@@ -193,7 +182,13 @@ internal sealed partial class TcpConnection : WarmState
     public void BeginHookLease()
     {
         Debug.Assert(IsLeased, "A lease begins on a connection that was taken.");
-        ResetLeaseRecord();
+        BeginRecord();
+        if (_handle is { } handle)
+        {
+            handle.Stream = null;
+            handle.Input = null;
+            handle.Output = null;
+        }
     }
 
     /// <summary>Pooled to leased, for a hand-off or a setup lease: nobody else can see the connection.</summary>

@@ -176,13 +176,7 @@ internal sealed partial class ConnectionPool
             Idle.Push(connection);
         }
 
-        if ((_warm.Detour & Detour.ConcernsReturns) != Detour.None)
-        {
-            ServeFromIdle();
-        }
-
         // Who looked for idle connections meanwhile did not see it.
-        NoteIdle();
-        RemoveIfOutdated(connection, version);
+        LookAfterPublication(connection, version);
     }
 }

@@ -203,10 +203,7 @@ internal sealed partial class ConnectionPool
         }
 
         // Nobody wanted it after all.
-        Idle.Settle(connection);
-        long version = connection.CurrentVersion;
-        connection.PublishIdle();
-        Idle.Push(connection);
+        long version = Publish(connection);
         NoteIdle();
         RemoveIfOutdated(connection, version);
     }

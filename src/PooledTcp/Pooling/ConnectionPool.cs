@@ -278,11 +278,20 @@ internal sealed partial class ConnectionPool : IPeerCloseSink
             return;
         }
 
+        LookAfterPublication(connection, Publish(connection));
+    }
+
+    /// <summary>
+    /// The first half: the pool's own connection goes idle where rents find it. Returns which publication it was; from here on the
+    /// connection may be anybody's.
+    /// </summary>
+    private long Publish(TcpConnection connection)
+    {
         Idle.Settle(connection);
         long version = connection.CurrentVersion;
         connection.PublishIdle();
         Idle.Push(connection);
-        LookAfterPublication(connection, version);
+        return version;
     }
 
     /// <summary>
