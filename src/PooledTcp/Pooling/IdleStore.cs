@@ -22,7 +22,7 @@ internal struct IdleStore
     private static int _processor;
 
     private readonly TcpConnection?[] _slots;
-    private IdleStack _stack = null!;
+    private readonly IdleStack _stack;
 
     /// <summary>Slot 0, without the way through the array: about 1 ns less where it is the only one.</summary>
     private TcpConnection? _first;
@@ -30,16 +30,13 @@ internal struct IdleStore
     /// <summary>Finds the slot: a division took as long as a swap.</summary>
     private int _mask;
 
+    /// <param name="stack">For what has no slot.</param>
     /// <param name="processors">A slot each.</param>
-    public IdleStore(int processors)
-    {
-        _slots = new TcpConnection?[(int)BitOperations.RoundUpToPowerOf2((uint)Math.Clamp(processors, 1, MaxSlots))];
-    }
-
-    /// <summary>Before anybody can rent.</summary>
-    public void Open(IdleStack stack, int maxConnections)
+    /// <param name="maxConnections">See <see cref="Resize"/>.</param>
+    public IdleStore(IdleStack stack, int processors, int maxConnections)
     {
         _stack = stack;
+        _slots = new TcpConnection?[(int)BitOperations.RoundUpToPowerOf2((uint)Math.Clamp(processors, 1, MaxSlots))];
         Resize(maxConnections);
     }
 

@@ -1,5 +1,5 @@
-using System.Diagnostics.Metrics;
 using PooledTcp.Connections;
+using PooledTcp.Telemetry;
 
 namespace PooledTcp.Pooling;
 
@@ -14,9 +14,8 @@ namespace PooledTcp.Pooling;
 internal sealed class WarmPath(PoolServices services) : ILeaseOwner
 {
     private readonly SharedCap _cap = services.Cap;
-    private readonly Histogram<double> _waitTime = services.Telemetry.Instruments.WaitTime;
-    private readonly Histogram<double> _useTime = services.Telemetry.Instruments.UseTime;
-    private IdleStore _idle = new(services.IdleSlots);
+    private readonly PoolInstruments _instruments = services.Telemetry.Instruments;
+    private IdleStore _idle;
     private volatile Detour _detour;
 
     public ref IdleStore Idle => ref _idle;
@@ -45,8 +44,8 @@ internal sealed class WarmPath(PoolServices services) : ILeaseOwner
 
         if (detour != Detour.None
             || (connection.Marks & ~Marks.ReturnsCarefully) != Marks.None
-            || _waitTime.Enabled
-            || _useTime.Enabled)
+            || _instruments.WaitTime.Enabled
+            || _instruments.UseTime.Enabled)
         {
             return Pool.TryLend(connection, verdict: null);
         }
@@ -60,7 +59,7 @@ internal sealed class WarmPath(PoolServices services) : ILeaseOwner
     public void Open(ConnectionPool pool, IdleStack stack, int maxConnections)
     {
         Pool = pool;
-        _idle.Open(stack, maxConnections);
+        _idle = new IdleStore(stack, pool.Services.IdleSlots, maxConnections);
     }
 
     bool ILeaseOwner.TryReturnPlainly(TcpConnection connection, long seen)
