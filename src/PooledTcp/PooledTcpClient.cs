@@ -364,13 +364,14 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
         }
 
         // Unless the key has a successor already.
-        if (_adHocKeys.TryRemove(pool, out AdHocKey? key) && _adHoc.TryGetValue(key, out AdHocEntry? entry) && ReferenceEquals(entry.Core, pool))
+        if (_adHocKeys.TryRemove(pool, out AdHocKey key) && _adHoc.TryGetValue(key, out AdHocEntry? entry) && ReferenceEquals(entry.Core, pool))
         {
             _adHoc.TryRemove(new KeyValuePair<AdHocKey, AdHocEntry>(key, entry));
         }
     }
 
-    private sealed record AdHocKey(EndpointAddress Address, string? Partition)
+    /// <summary>A value: looking for a pool by end point allocates nothing.</summary>
+    private readonly record struct AdHocKey(EndpointAddress Address, string? Partition)
     {
         public override string ToString() => Partition is null ? Address.ToString() : $"{Address}#{Partition}";
     }

@@ -73,6 +73,38 @@ public sealed class PooledTcpClientTests
     }
 
     [Fact]
+    public async Task Finding_a_pool_allocates_nothing()
+    {
+        await using ClientHarness client = new("cache");
+        DnsEndPoint host = new("device.example", 502);
+        IPEndPoint v6 = IPEndPoint.Parse("[2001:db8::1]:502");
+
+        // The first run makes the pools, and code that the JIT has not optimized yet boxes values: so until a run is without.
+        long least = long.MaxValue;
+        for (int i = 0; i < 50_000 && least > 0; i++)
+        {
+            least = Math.Min(least, BytesOf(client.Client));
+        }
+
+        Assert.Equal(0, least);
+
+        long BytesOf(PooledTcpClient c)
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int i = 0; i < 100; i++)
+            {
+                c.GetPool("CACHE");
+                c.GetPool(ClientHarness.Device);
+                c.GetPool(ClientHarness.Device, "blue");
+                c.GetPool(v6);
+                c.GetPool(host);
+            }
+
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
+    }
+
+    [Fact]
     public async Task The_client_rents_by_name()
     {
         await using ClientHarness client = new("cache");

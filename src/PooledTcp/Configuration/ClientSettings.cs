@@ -83,7 +83,6 @@ internal sealed class ClientSettings : IEquatable<ClientSettings>
     /// <exception cref="ArgumentException">TLS is on by default, and a unix socket has no name to verify.</exception>
     public PoolSettings ForAdHoc(EndpointAddress address)
     {
-        ArgumentNullException.ThrowIfNull(address);
         var tls = _adHoc.Tls;
         if (tls is { TargetHost: "" })
         {

@@ -6,8 +6,11 @@ using System.Net.Sockets;
 namespace PooledTcp.Configuration;
 
 /// <summary>Where an endpoint is: a host name or IP literal with a port, or a unix socket path. Compared by value.</summary>
-/// <remarks>Equal places have one spelling here, because the address is part of the key of a pool.</remarks>
-internal sealed record EndpointAddress
+/// <remarks>
+/// Equal places have one spelling here, because the address is part of the key of a pool. A value, because a rent by end point looks
+/// for that key: nothing is allocated for it.
+/// </remarks>
+internal readonly record struct EndpointAddress
 {
     /// <summary>
     /// Host name in lower case, IP literal (IPv4-mapped folded to IPv4), or the path of a unix socket
@@ -28,14 +31,14 @@ internal sealed record EndpointAddress
 
     /// <summary>As <see cref="Parse"/>; <paramref name="error"/> continues a sentence that begins with the quoted text.</summary>
     public static bool TryParse(
-        string? text, [NotNullWhen(true)] out EndpointAddress? address, [NotNullWhen(false)] out string? error) =>
+        string? text, out EndpointAddress address, [NotNullWhen(false)] out string? error) =>
         EndpointAddressParser.TryParse(text, out address, out error);
 
     /// <exception cref="ArgumentException">The end point is of another type, or names no place to connect to.</exception>
     public static EndpointAddress FromEndPoint(EndPoint endPoint)
     {
         ArgumentNullException.ThrowIfNull(endPoint);
-        EndpointAddress? address;
+        EndpointAddress address;
         string? error;
         switch (endPoint)
         {

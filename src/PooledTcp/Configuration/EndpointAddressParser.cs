@@ -17,14 +17,17 @@ internal static class EndpointAddressParser
     // What separates the address in a connection string from its options.
     private static readonly SearchValues<char> Separators = SearchValues.Create(",;=?#");
 
+    private static readonly SearchValues<char> LabelCharacters =
+        SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+
     // RFC 1035: the limits of a name and of one label in it.
     private const int MaxName = 253;
     private const int MaxLabel = 63;
 
     public static bool TryParse(
-        string? text, [NotNullWhen(true)] out EndpointAddress? address, [NotNullWhen(false)] out string? error)
+        string? text, out EndpointAddress address, [NotNullWhen(false)] out string? error)
     {
-        address = null;
+        address = default;
         if (string.IsNullOrWhiteSpace(text))
         {
             error = $"is empty: write {Forms}";
@@ -81,9 +84,9 @@ internal static class EndpointAddressParser
 
     /// <summary>A host name or an IP literal, the latter folded to its one spelling.</summary>
     public static bool TryFromHost(
-        string host, int port, [NotNullWhen(true)] out EndpointAddress? address, [NotNullWhen(false)] out string? error)
+        string host, int port, out EndpointAddress address, [NotNullWhen(false)] out string? error)
     {
-        address = null;
+        address = default;
         if (host.Length == 0)
         {
             error = "has no host in front of the port";
@@ -129,9 +132,9 @@ internal static class EndpointAddressParser
     }
 
     public static bool TryFromIP(
-        IPAddress ip, int port, [NotNullWhen(true)] out EndpointAddress? address, [NotNullWhen(false)] out string? error)
+        IPAddress ip, int port, out EndpointAddress address, [NotNullWhen(false)] out string? error)
     {
-        address = null;
+        address = default;
         if (ip.IsIPv4MappedToIPv6)
         {
             ip = ip.MapToIPv4();
@@ -144,7 +147,7 @@ internal static class EndpointAddressParser
         }
 
         if (ip.IsIPv6Multicast || ip.Equals(IPAddress.Broadcast)
-            || (ip.AddressFamily == AddressFamily.InterNetwork && ip.GetAddressBytes()[0] is >= 224 and < 240))
+            || IsIPv4Multicast(ip))
         {
             error = $"has the host {ip}, which is a multicast or broadcast address: TCP connects to one host";
             return false;
@@ -210,10 +213,11 @@ internal static class EndpointAddressParser
         }
 
         // One trailing dot marks a fully qualified name.
-        foreach (var label in (host.EndsWith('.') ? host[..^1] : host).Split('.'))
+        var name = host.AsSpan(0, host.EndsWith('.') ? host.Length - 1 : host.Length);
+        foreach (var at in name.Split('.'))
         {
-            if (label.Length is 0 or > MaxLabel || label[0] == '-' || label[^1] == '-'
-                || !label.All(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'))
+            var label = name[at];
+            if (label.Length is 0 or > MaxLabel || label[0] == '-' || label[^1] == '-' || label.ContainsAnyExcept(LabelCharacters))
             {
                 return false;
             }
@@ -222,13 +226,19 @@ internal static class EndpointAddressParser
         return true;
     }
 
+    private static bool IsIPv4Multicast(IPAddress ip)
+    {
+        Span<byte> bytes = stackalloc byte[4];
+        return ip.AddressFamily == AddressFamily.InterNetwork && ip.TryWriteBytes(bytes, out _) && bytes[0] is >= 224 and < 240;
+    }
+
     private static bool MayHoldSecret(string text) =>
         text.Contains('@', StringComparison.Ordinal) || text.AsSpan().ContainsAny(Separators);
 
     private static bool TryBracketed(
-        string text, [NotNullWhen(true)] out EndpointAddress? address, [NotNullWhen(false)] out string? error)
+        string text, out EndpointAddress address, [NotNullWhen(false)] out string? error)
     {
-        address = null;
+        address = default;
         var end = text.IndexOf(']', StringComparison.Ordinal);
         if (end < 0)
         {
@@ -260,9 +270,9 @@ internal static class EndpointAddressParser
     }
 
     private static bool TryUnix(
-        string path, [NotNullWhen(true)] out EndpointAddress? address, [NotNullWhen(false)] out string? error)
+        string path, out EndpointAddress address, [NotNullWhen(false)] out string? error)
     {
-        address = null;
+        address = default;
         if (path is not ['/', _, ..] and not ['@', _, ..])
         {
             error = "has no absolute path: write unix:/path, or unix:@name for an abstract socket";
@@ -339,7 +349,7 @@ internal static class EndpointAddressParser
     /// <summary>A last label of digits only (or 0x...) can be no host name, so it was meant as an address.</summary>
     private static bool LooksNumeric(string host)
     {
-        var last = host[(host.LastIndexOf('.') + 1)..];
-        return last.Length > 0 && (last.All(char.IsAsciiDigit) || last.StartsWith("0x", StringComparison.OrdinalIgnoreCase));
+        var last = host.AsSpan(host.LastIndexOf('.') + 1);
+        return last.Length > 0 && (!last.ContainsAnyExceptInRange('0', '9') || last.StartsWith("0x", StringComparison.OrdinalIgnoreCase));
     }
 }

@@ -36,7 +36,7 @@ internal static class EndpointSettingsFactory
         CheckLimits(options, faults);
         CheckTimes(options, faults);
         CheckSocket(options, faults);
-        var known = address == NoAddress ? null : address;
+        EndpointAddress? known = address == NoAddress ? null : address;
         return new PoolSettings
         {
             Address = address,

@@ -123,7 +123,7 @@ internal static class PortPolicyFactory
 
         // A host name may have addresses of either kind; only a literal settles it.
         bool Unreachable(IPAddress source) =>
-            address is { IsUnix: false } && IPAddress.TryParse(address.Host, out var peer) && peer.AddressFamily != source.AddressFamily;
+            address is { IsUnix: false } && IPAddress.TryParse(address.Value.Host, out var peer) && peer.AddressFamily != source.AddressFamily;
     }
 
     // Stricter than IPAddress, which takes 127.1, 010.0.0.1 (octal) and [::1]:80.

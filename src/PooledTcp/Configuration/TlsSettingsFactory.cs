@@ -25,7 +25,7 @@ internal static class TlsSettingsFactory
             return null;
         }
 
-        var targetHost = options.TargetHost ?? (address is null ? "" : TargetHostOf(address));
+        var targetHost = options.TargetHost ?? (address is { } known ? TargetHostOf(known) : "");
         if (targetHost is null)
         {
             faults.Add(Prefix + nameof(options.TargetHost), "is required: a unix socket has no host name to verify.");

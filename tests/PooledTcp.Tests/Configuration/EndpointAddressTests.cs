@@ -104,7 +104,7 @@ public class EndpointAddressTests
     public void Bad_addresses_say_what_is_wrong(string? text, string expected)
     {
         Assert.False(EndpointAddress.TryParse(text, out var address, out var error));
-        Assert.Null(address);
+        Assert.Equal(default, address);
         Assert.Equal(expected, error);
     }
 
