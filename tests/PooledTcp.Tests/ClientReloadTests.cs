@@ -91,8 +91,8 @@ public sealed class ClientReloadTests
         Assert.Equal(1, pool.GetSnapshot().ClosedByMethod["quiet"]);
         Configure(maxClosing: 2);
         await ChurnAsync();
-        await PoolHarness.UntilAsync(() => client.Transports.Last().Moves.Length > 0);
-        Assert.Equal("farewell wait", client.Transports.Last().Moves);
+        await PoolHarness.UntilAsync(
+            () => string.Equals(client.Transports.Last().Moves, "farewell wait", StringComparison.Ordinal), () => client.Transports.Last().Moves);
         Assert.Equal(2, pool.GetSnapshot().Closing);
         foreach (FakeTransport transport in client.Transports)
         {

@@ -67,7 +67,16 @@ internal sealed class ClientHarness : IAsyncDisposable
         return false;
     });
 
-    public ValueTask DisposeAsync() => Client.DisposeAsync();
+    public ValueTask DisposeAsync()
+    {
+        // After a test that failed half-way nobody else would, and what it says would be lost in a wait without end.
+        foreach (FakeTransport transport in Transports)
+        {
+            transport.PeerCloses();
+        }
+
+        return Client.DisposeAsync();
+    }
 
     private static ClientSettings Settings(
         string[] names, string? changed = null, Action<TcpEndpointOptions>? configure = null, Action<TcpEndpointOptions>? defaults = null,
