@@ -46,7 +46,8 @@ internal static class FreshProcess
             ProcessRounds rounds = arguments switch
             {
                 [OneCaller.Name, string effort] => await OneCaller.MeasureAsync(Enum.Parse<Effort>(effort), lifeline.Cut),
-                [ColdStorm.Name, string server, string id] => await ColdStorm.MeasureAsync(IPEndPoint.Parse(server), id, lifeline.Cut),
+                [StormProcesses.Name, string server, string serverId, string warmUps] =>
+                    await StormProcesses.MeasureAsync(IPEndPoint.Parse(server), serverId, warmUps, lifeline.Cut),
                 _ => throw new LoadTestException("Nothing that is measured in a process of its own."),
             };
             Console.WriteLine(JsonSerializer.Serialize(rounds));
