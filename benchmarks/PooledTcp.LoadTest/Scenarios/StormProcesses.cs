@@ -7,7 +7,7 @@ using PooledTcp.LoadTest.Statistics;
 namespace PooledTcp.LoadTest.Scenarios;
 
 /// <summary>
-/// How long T6 takes, in several processes: in six of one binary the median of nine rounds was 0.88 to 1.23 x the hand-written pool.
+/// How long T6 takes, in several processes: in five of one binary the median of nine rounds was 0.88 to 1.23 x the hand-written pool.
 /// Beside it the same as a service meets it, which has dialed a few times and not a thousand: most of that code is not compiled
 /// for speed yet.
 /// </summary>
