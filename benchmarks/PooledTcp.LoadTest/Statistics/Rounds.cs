@@ -7,7 +7,10 @@ namespace PooledTcp.LoadTest.Statistics;
 internal sealed class Rounds<TCase, TResult>
     where TCase : notnull
 {
+    private readonly IReadOnlyList<TCase> _cases;
     private readonly List<Dictionary<TCase, TResult>> _rounds = [];
+
+    private Rounds(IReadOnlyList<TCase> cases) => _cases = cases;
 
     /// <summary>Rounds that were thrown away, since others used the machine.</summary>
     public int Repeated { get; private set; }
@@ -31,7 +34,7 @@ internal sealed class Rounds<TCase, TResult>
         Neighbours neighbours,
         CancellationToken cancellationToken)
     {
-        Rounds<TCase, TResult> table = new();
+        Rounds<TCase, TResult> table = new(cases);
         TCase[] order = [.. cases];
         for (int i = 0; i < warmUps; i++)
         {
@@ -70,9 +73,9 @@ internal sealed class Rounds<TCase, TResult>
     /// <summary>All that was measured of one.</summary>
     public IEnumerable<TResult> All(TCase contender) => _rounds.Select(round => round[contender]);
 
-    /// <summary>One figure of each contender, for another process.</summary>
+    /// <summary>One figure of each contender, in their given order, for another process.</summary>
     public ProcessRounds Export(Func<TResult, double> figure) =>
-        new(Repeated, Disturbed, _rounds[0].Keys.ToDictionary(static contender => $"{contender}", contender => All(contender).Select(figure).ToArray()));
+        new(Repeated, Disturbed, _cases.ToDictionary(static contender => $"{contender}", contender => All(contender).Select(figure).ToArray()));
 
     private Sample Sampled(Func<IReadOnlyDictionary<TCase, TResult>, double> figure) =>
         new(_rounds.Select(figure)) { Repeated = Repeated, Disturbed = Disturbed };

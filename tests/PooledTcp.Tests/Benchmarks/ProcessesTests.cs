@@ -49,7 +49,7 @@ public sealed class ProcessesTests
             new Neighbours(),
             TestContext.Current.CancellationToken);
         ProcessRounds exported = rounds.Export(static time => time);
-        Assert.Equal(["once", "twice"], exported.Values.Keys.Order());
+        Assert.Equal(["once", "twice"], exported.Values.Keys);
         Assert.Equal(exported.Values["once"].Select(static time => 2 * time), exported.Values["twice"]);
         Assert.Equal((rounds.Repeated, rounds.Disturbed), (exported.Repeated, exported.Disturbed));
         Assert.Equal((rounds.Repeated, rounds.Disturbed), (rounds.Of("once", static time => time).Repeated, rounds.Of("once", static time => time).Disturbed));
