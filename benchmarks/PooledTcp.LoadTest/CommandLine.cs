@@ -22,6 +22,7 @@ internal static class CommandLine
         }
 
         root.Add(GateCommand());
+        root.Add(CheckCommand());
         ParseResult parsed = root.Parse(args);
         int exitCode = await parsed.InvokeAsync();
         return parsed.Errors.Count > 0 ? Usage : exitCode;
@@ -66,6 +67,24 @@ internal static class CommandLine
             }
 
             return ExitCode(report, effort);
+        });
+        return command;
+    }
+
+    private static Command CheckCommand()
+    {
+        Command command = new("check", "What .ci/run asks: the targets that are counted and not timed, and ratios with much leeway. Holds on a busy machine.") { Json };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            Report report = new(Console.Out, Check.Asked);
+            report.Note(ReportFile.DescribeMachine());
+            await Gate.RunAsync(report, Effort.Check, [], cancellationToken);
+            if (parsed.GetValue(Json) is { } file)
+            {
+                await ReportFile.WriteTargetsAsync(file, report);
+            }
+
+            return ExitCode(report, Effort.Check);
         });
         return command;
     }

@@ -10,7 +10,7 @@ internal static class Gate
     public static async Task RunAsync(Report report, Effort effort, IReadOnlyCollection<string> only, CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
-        foreach (Scenario scenario in Scenario.All.Where(s => s.Targets.Length > 0 && (only.Count == 0 || only.Contains(s.Name))))
+        foreach (Scenario scenario in Scenario.All.Where(s => s.TargetIds.Any(report.Asks) && (only.Count == 0 || only.Contains(s.Name))))
         {
             long begin = Stopwatch.GetTimestamp();
             try
@@ -25,10 +25,11 @@ internal static class Gate
             report.Note($"{scenario.Name} took {Stopwatch.GetElapsedTime(begin).TotalSeconds:F0} s");
         }
 
+        report.FailUnanswered();
         report.Title($"{report.Targets.Count} targets in {Stopwatch.GetElapsedTime(start).TotalSeconds:F0} s");
         foreach (Target target in report.Targets)
         {
-            report.Note($"{(target.Pass ? "ok    " : "FAILED")} {target.Id,-20} {Report.Text(target.Value),10}  {target.Bound} {Report.Text(target.Limit)} {target.Unit}");
+            report.Note($"{(target.Pass ? "ok    " : "FAILED")} {target.Id,-20} {Report.Text(target.Value),10}  {target.Bound} {Report.Text(target.Limit)} {target.Unit}{target.Noise}");
         }
 
         report.TellDisturbed();

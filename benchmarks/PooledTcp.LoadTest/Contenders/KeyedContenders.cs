@@ -1,11 +1,25 @@
 using System.Net;
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.ObjectPool;
 using PooledTcp.Benchmarks.Contenders;
 using PooledTcp.LoadTest.Servers;
 using PooledTcp.LoadTest.Statistics;
 
 namespace PooledTcp.LoadTest.Contenders;
 
-/// <summary>One caller that goes round many keys in random order, one warm connection each, without I/O.</summary>
+/// <summary>The order in which a caller goes round its keys.</summary>
+internal enum Walk
+{
+    Random,
+
+    /// <summary>
+    /// That in which the pools were made. Each rent then finds the memory of its key beside that of the last one, and the processor has
+    /// fetched it already.
+    /// </summary>
+    AsMade,
+}
+
+/// <summary>One caller that goes round many keys, one warm connection each, without I/O.</summary>
 internal sealed class KeyedRentContender : RentContender
 {
     public const int WalkSeed = 42;
@@ -13,27 +27,33 @@ internal sealed class KeyedRentContender : RentContender
 
     private readonly string[] _names;
     private readonly bool _byName;
+    private readonly Walk _walk;
     private readonly PooledTcpClient _client;
     private TcpPool[] _handles = [];
     private int _next;
 
     /// <param name="keys">How many there are.</param>
     /// <param name="byName">Or by handle.</param>
-    /// <param name="round">Of so many steps, whatever the number of keys: the way through the caller's own list is not the pool's.</param>
-    public KeyedRentContender(int keys, bool byName, int round)
-        : base(byName ? $"PooledTcp by name, {keys} keys" : $"PooledTcp by handle, {keys} keys", Holding.Briefly)
+    /// <param name="steps">Of a round, whatever the number of keys: the way through the caller's own list is not the pool's.</param>
+    /// <param name="walk">The order of the round.</param>
+    public KeyedRentContender(int keys, bool byName, int steps, Walk walk = Walk.Random)
+        : base($"PooledTcp by {(byName ? "name" : "handle")}, {keys} keys{(walk == Walk.AsMade ? " as made" : "")}", Holding.Briefly)
     {
         _byName = byName;
-        string[] walk = Shuffled(NamesOf(keys), WalkSeed);
-        _names = [.. Enumerable.Range(0, round).Select(step => walk[step % keys])];
+        _walk = walk;
         _client = NullClient.Create(NamesOf(keys), static endpoint => endpoint.MaxConnections = 1);
+
+        // A client hands out its pools in the order in which it made them, which is neither that of their names nor that of the options.
+        _names = RoundOf(walk == Walk.Random ? RandomWalk(keys) : [.. _client.Pools.Select(static pool => new string(pool.Name))], steps);
     }
 
-    /// <summary>
-    /// In the order in which they are configured. Walked in that order, each rent would find the memory of its key beside that of the last
-    /// one, and the processor would have fetched it already.
-    /// </summary>
+    /// <summary>New strings with each call: those whom somebody else holds are compared faster, and lie elsewhere.</summary>
     public static string[] NamesOf(int keys) => [.. Enumerable.Range(0, keys).Select(static i => $"key-{i}")];
+
+    /// <summary>Another order than that in which anything was made, the same in each run.</summary>
+    public static string[] RandomWalk(int keys) => Shuffled(NamesOf(keys), WalkSeed);
+
+    public static T[] RoundOf<T>(T[] walk, int steps) => [.. Enumerable.Range(0, steps).Select(step => walk[step % walk.Length])];
 
     /// <summary>Another order, the same in each run.</summary>
     /// <param name="items">In any.</param>
@@ -48,7 +68,8 @@ internal sealed class KeyedRentContender : RentContender
     public override async Task OpenAsync()
     {
         _handles = [.. _names.Select(_client.GetPool)];
-        foreach (TcpPool pool in Shuffled(_handles.Distinct(), WarmUpSeed))
+        TcpPool[] pools = [.. _handles.Distinct()];
+        foreach (TcpPool pool in _walk == Walk.Random ? Shuffled(pools, WarmUpSeed) : pools)
         {
             await pool.WarmUpAsync(1);
         }
@@ -91,16 +112,16 @@ internal sealed class KeyedRentContender : RentContender
     }
 }
 
-/// <summary>A dictionary of hand-written pools, on the same round.</summary>
-internal sealed class KeyedSemaphoreRoundContender(int keys) : RentContender($"keyed SemaphoreSlim + stack, {keys} keys", Holding.Briefly)
+/// <summary>A dictionary of hand-written pools, on the same random round.</summary>
+internal sealed class KeyedSemaphoreRoundContender(int keys, int steps) : RentContender($"keyed SemaphoreSlim + stack, {keys} keys", Holding.Briefly)
 {
-    private readonly string[] _names = KeyedRentContender.Shuffled(KeyedRentContender.NamesOf(keys), KeyedRentContender.WalkSeed);
+    private readonly string[] _names = KeyedRentContender.RoundOf(KeyedRentContender.RandomWalk(keys), steps);
     private readonly KeyedSemaphoreStackPool<object> _pool = new(1, static () => new(new object()));
     private int _next;
 
     public override async Task OpenAsync()
     {
-        foreach (string name in KeyedRentContender.Shuffled(_names, KeyedRentContender.WarmUpSeed))
+        foreach (string name in KeyedRentContender.Shuffled(KeyedRentContender.NamesOf(keys), KeyedRentContender.WarmUpSeed))
         {
             _pool.Return(name, await _pool.RentAsync(name));
         }
@@ -127,6 +148,67 @@ internal sealed class KeyedSemaphoreRoundContender(int keys) : RentContender($"k
     {
         object item = await _pool.RentAsync(name);
         _pool.Return(name, item);
+    }
+}
+
+/// <summary>The floor on the same random round: an array of pools that know no limit, or a dictionary of them.</summary>
+internal sealed class ObjectPoolRoundContender : RentContender
+{
+    private readonly string[] _names;
+    private readonly bool _byName;
+    private readonly Dictionary<string, DefaultObjectPool<object>> _pools;
+    private readonly DefaultObjectPool<object>[] _handles;
+    private int _next;
+
+    public ObjectPoolRoundContender(int keys, bool byName, int steps)
+        : base($"DefaultObjectPool by {(byName ? "name" : "handle")}, {keys} keys", Holding.Briefly)
+    {
+        _byName = byName;
+        _names = KeyedRentContender.RoundOf(KeyedRentContender.RandomWalk(keys), steps);
+        _pools = KeyedRentContender.NamesOf(keys).ToDictionary(
+            static name => name, static _ => new DefaultObjectPool<object>(new DefaultPooledObjectPolicy<object>(), 1), StringComparer.Ordinal);
+        _handles = [.. _names.Select(name => _pools[name])];
+    }
+
+    public override Task OpenAsync()
+    {
+        foreach (DefaultObjectPool<object> pool in KeyedRentContender.Shuffled(_pools.Values, KeyedRentContender.WarmUpSeed))
+        {
+            pool.Return(pool.Get());
+        }
+
+        return Task.CompletedTask;
+    }
+
+    protected override ValueTask RentManyAsync()
+    {
+        for (int i = 0; i < Batch; i++)
+        {
+            _next = _next + 1 < _names.Length ? _next + 1 : 0;
+            if (_byName)
+            {
+                RentByName(_names[_next]);
+            }
+            else
+            {
+                RentByHandle(_handles[_next]);
+            }
+        }
+
+        return default;
+    }
+
+    protected override Task HoldAsync(Worker worker) => throw new NotSupportedException("Compared briefly only.");
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void RentByHandle(DefaultObjectPool<object> pool) => pool.Return(pool.Get());
+
+    // Looked up twice, as the other dictionary is: who gives back knows the key, and not the pool.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void RentByName(string name)
+    {
+        object item = _pools[name].Get();
+        _pools[name].Return(item);
     }
 }
 

@@ -50,8 +50,10 @@ internal abstract class RentContender(string name, Holding holding) : Contender(
 }
 
 /// <summary>The floor: knows no limit, so nobody ever waits.</summary>
-internal sealed class ObjectPoolContender(int size, Holding holding) : RentContender("DefaultObjectPool", holding)
+internal sealed class ObjectPoolContender(int size, Holding holding) : RentContender(ContenderName, holding)
 {
+    public const string ContenderName = "DefaultObjectPool";
+
     private readonly DefaultObjectPool<object> _pool = new(new DefaultPooledObjectPolicy<object>(), size);
 
     protected override ValueTask RentManyAsync()
@@ -119,8 +121,10 @@ internal sealed class SemaphoreRentContender(int size, Holding holding) : RentCo
 }
 
 /// <summary>The same by key.</summary>
-internal sealed class KeyedSemaphoreRentContender(int size) : RentContender("keyed SemaphoreSlim + stack", Holding.Briefly)
+internal sealed class KeyedSemaphoreRentContender(int size) : RentContender(ContenderName, Holding.Briefly)
 {
+    public const string ContenderName = "keyed SemaphoreSlim + stack";
+
     private const string Key = "cache";
 
     private readonly KeyedSemaphoreStackPool<object> _pool = new(size, static () => new(new object()));

@@ -4,7 +4,9 @@ using PooledTcp.LoadTest.Statistics;
 namespace PooledTcp.LoadTest.Reporting;
 
 /// <summary>What the scenarios have found out so far. Every figure is printed when it is added.</summary>
-internal sealed class Report(TextWriter console)
+/// <param name="console">Where.</param>
+/// <param name="asked">The targets that are looked at, by id, and with how much leeway; null for all of them, with none.</param>
+internal sealed class Report(TextWriter console, IReadOnlyDictionary<string, Leeway>? asked = null)
 {
     /// <summary>Between identical twins, on a machine of our own, it is about half of that.</summary>
     private const double NoisyInterval = 0.10;
@@ -25,8 +27,10 @@ internal sealed class Report(TextWriter console)
 
     public void Note(string text) => console.WriteLine($"   {text}");
 
-    public void Count<TCase, TResult>(Rounds<TCase, TResult> rounds)
-        where TCase : notnull => Disturbed = (Disturbed.Repeated + rounds.Repeated, Disturbed.Kept + rounds.Kept);
+    public void Count(int repeated, int disturbed) => Disturbed = (Disturbed.Repeated + repeated, Disturbed.Kept + disturbed);
+
+    /// <summary>Whether anybody looks at this target, or a part of it. If not, it need not be measured.</summary>
+    public bool Asks(string id) => asked is null || asked.Keys.Any(key => key == id || key.StartsWith(id + ".", StringComparison.Ordinal));
 
     public void Add(string measure, string series, double x, string axis, string unit, Sample sample)
     {
@@ -66,8 +70,17 @@ internal sealed class Report(TextWriter console)
     /// <summary>A target that could not be measured has failed.</summary>
     public void Fail(string id, Exception why)
     {
-        _targets.Add(new Target(id, null, 0, "", null, null, null, Pass: false, AtLeast: false, $"could not be measured: {why.Message}"));
+        _targets.Add(Target.Unmeasured(id, why.Message));
         console.WriteLine($"   FAILED {id}: {why}");
+    }
+
+    /// <summary>Whoever asks for a target and gets no answer, as its name has changed, would believe that it was reached.</summary>
+    public void FailUnanswered()
+    {
+        foreach (string id in asked?.Keys.Except(_targets.Select(static target => target.Id)).ToArray() ?? [])
+        {
+            Fail(id, new LoadTestException("no scenario decided it"));
+        }
     }
 
     /// <summary>A target of which the interval has to reach the limit is reached by noise alone if that is large enough: say so.</summary>
@@ -81,10 +94,25 @@ internal sealed class Report(TextWriter console)
 
     private void Add(string id, Sample sample, double value, double limit, string unit, bool atLeast, string what)
     {
+        if (asked is not null)
+        {
+            if (!asked.TryGetValue(id, out Leeway leeway))
+            {
+                return;
+            }
+
+            limit = atLeast ? limit / leeway.Factor : limit * leeway.Factor;
+            if (leeway.BestCounts)
+            {
+                value = atLeast ? sample.Max : sample.Min;
+                what += "; here the best one counts";
+            }
+        }
+
         bool pass = atLeast ? value >= limit : value <= limit;
-        Target target = new(id, value, limit, unit, sample.Median, sample.Min, sample.Max, pass, atLeast, what);
+        Target target = new(id, value, limit, unit, sample.Median, sample.Min, sample.Max, pass, sample.Repeated, sample.Disturbed, atLeast, what);
         _targets.Add(target);
-        Note($"{(pass ? "ok    " : "FAILED")} {id}: {Text(value)} {unit}, {target.Bound} {Text(limit)} ({what})");
+        Note($"{(pass ? "ok    " : "FAILED")} {id}: {Text(value)} {unit}, {target.Bound} {Text(limit)} ({what}){target.Noise}");
     }
 
     public static string Text(double? value) => value switch

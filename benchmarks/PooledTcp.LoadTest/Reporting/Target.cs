@@ -11,11 +11,19 @@ namespace PooledTcp.LoadTest.Reporting;
 /// <param name="Min">The smallest.</param>
 /// <param name="Max">The largest.</param>
 /// <param name="Pass">The value keeps the limit.</param>
+/// <param name="Repeated">Rounds that were thrown away, since others used the machine.</param>
+/// <param name="Disturbed">Such rounds that are in the numbers all the same: half as many as are wanted are repeated at most.</param>
 /// <param name="AtLeast">The limit is a lower one.</param>
 /// <param name="What">The target in words, and which of the numbers is the value.</param>
 internal sealed record Target(
-    string Id, double? Value, double Limit, string Unit, double? Median, double? Min, double? Max, bool Pass, bool AtLeast, string What)
+    string Id, double? Value, double Limit, string Unit, double? Median, double? Min, double? Max, bool Pass, int Repeated, int Disturbed, bool AtLeast, string What)
 {
+    public static Target Unmeasured(string id, string why) => new(id, null, 0, "", null, null, null, Pass: false, 0, 0, AtLeast: false, $"could not be measured: {why}");
+
     [JsonIgnore]
     public string Bound => AtLeast ? "at least" : "at most";
+
+    /// <summary>What others had to do with it; empty when nothing.</summary>
+    [JsonIgnore]
+    public string Noise => (Repeated, Disturbed) == default ? "" : $" (others used the machine: {Repeated} rounds repeated, {Disturbed} kept)";
 }

@@ -23,26 +23,30 @@ internal static class EchoScenario
         await using ServerProcess kestrel = await ServerProcess.StartAsync(ServerKind.Kestrel);
 
         report.Title("64-byte echo, paired with raw sockets (T3)");
-        foreach (int workers in WorkersOfTargets)
+        foreach (int workers in WorkersOfTargets.Where(workers => report.Asks($"T3.raw-{workers}")))
         {
             await PairAsync(echo, workers, report, effort, cancellationToken);
+        }
+
+        foreach (int workers in WorkersOfTargets.Where(workers => report.Asks($"T3.stream-bytes-{workers}")))
+        {
             await StreamAsync(echo, workers, report, effort, cancellationToken);
         }
 
         report.Title("64-byte echo, paired with rivals (T3)");
-        foreach (int workers in WorkersOfTargets)
+        foreach (int workers in WorkersOfTargets.Where(workers => report.Asks($"T3.kestrel-{workers}")))
         {
             await RivalAsync(echo, kestrel, workers, report, effort, cancellationToken);
         }
 
         report.Title("64-byte echo, all contenders (T3)");
-        foreach (int workers in effort.Pick<int[]>([.. WorkersOfTargets, 128], [128], [8]))
+        foreach (int workers in effort.Pick<int[]>([.. WorkersOfTargets, 128], [128], [8]).Where(workers => report.Asks($"T3.dotnetty-{workers}")))
         {
             await CompareAsync(echo, bareHttp, kestrel, workers, report, effort, cancellationToken);
         }
 
         report.Title("64-byte echo with a meter listener and the ActivitySource attached (T4)");
-        foreach (int workers in WorkersOfTargets)
+        foreach (int workers in WorkersOfTargets.Where(workers => report.Asks($"T4.listened-{workers}")))
         {
             await ListenAsync(echo, workers, report, effort, cancellationToken);
         }
@@ -61,7 +65,7 @@ internal static class EchoScenario
         PooledContender direct = new("PooledTcp", endPoint, Wire.Echo, workers);
         Rounds<Contender, Slice> rounds = await Scenario.CompareAsync(
             [raw, twin, direct],
-            effort.Pick(101, 35, 3),
+            effort.Pick(101, 35, 3, check: 5),
             contender => Slice.MeasureAsync(contender, workers, EndToEnd.PairedSlice),
             new Neighbours(server.Id),
             report,
@@ -162,7 +166,7 @@ internal static class EchoScenario
             Scenario.LetCompileAsync,
             new Neighbours(server.Id),
             cancellationToken);
-        report.Count(rounds);
+        report.Count(rounds.Repeated, rounds.Disturbed);
         Sample ratio = rounds.Ratio(true, false, static s => s.Rate);
         report.Add($"{Measure}, listened to", pooled.Name, workers, "workers", "x without listeners", ratio);
         report.Add($"{Measure}, listened to", pooled.Name, workers, "workers", "B/request", rounds.Of(true, static s => s.BytesEach));

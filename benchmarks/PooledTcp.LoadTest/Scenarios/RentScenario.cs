@@ -11,52 +11,27 @@ namespace PooledTcp.LoadTest.Scenarios;
 /// </summary>
 internal static class RentScenario
 {
-    private const string Measure = "rent and return";
-    private const string TimesObjectPool = "x DefaultObjectPool";
+    public const string Measure = "rent and return";
+    public const string TimesObjectPool = $"x {ObjectPoolContender.ContenderName}";
+
     private const string TimesSemaphore = "x SemaphoreSlim + stack";
 
     public static async Task RunAsync(Report report, Effort effort, CancellationToken cancellationToken)
     {
         report.Title("Rent and return of a warm connection, without I/O (T1, T2)");
-        await OneCallerAsync(report, effort, cancellationToken);
-        foreach (int callers in effort.Pick<int[]>([2, 4, 8, 64], [4, 8, 64], [4]))
+        await OneCaller.RunAsync(report, effort, cancellationToken);
+        foreach (int callers in effort.Pick<int[]>([2, 4, 8, 64], [4, 8, 64], [4]).Where(callers => report.Asks($"T1.contended-{callers}")))
         {
             await AsManyConnectionsAsync(callers, report, effort, cancellationToken);
         }
 
         await HeldAcrossYieldAsync(64, 32, report, effort, cancellationToken);
-        await HeldAcrossYieldAsync(64, 64, report, effort, cancellationToken);
-        CountBytesAndClockReads(report);
-    }
-
-    private static async Task OneCallerAsync(Report report, Effort effort, CancellationToken cancellationToken)
-    {
-        ObjectPoolContender floor = new(1, Holding.Briefly);
-        PooledRentContender synchronous = new(1, Holding.Briefly, RentStyle.Synchronous);
-        PooledRentContender awaited = new(1, Holding.Briefly);
-        KeyedSemaphoreRentContender keyed = new(1);
-        List<Contender> contenders =
-        [
-            floor, synchronous, awaited, keyed,
-            new PooledRentContender(1, Holding.Briefly, RentStyle.Try),
-            new PooledRentContender(1, Holding.Briefly, RentStyle.AwaitedByName),
-        ];
-        if (effort == Effort.Full)
+        if (report.Asks("T2.all"))
         {
-            contenders.AddRange(
-            [
-                new PooledRentContender(1, Holding.Briefly, RentStyle.AwaitedByEndPoint),
-                new SemaphoreRentContender(1, Holding.Briefly),
-                new ChannelRentContender(1, Holding.Briefly),
-                new DotNettyRentContender(1, Holding.Briefly),
-            ]);
+            await HeldAcrossYieldAsync(64, 64, report, effort, cancellationToken);
         }
 
-        Rounds<Contender, Slice> rounds = await CompareAsync(contenders, 1, report, effort, cancellationToken);
-        AddAll(report, rounds, contenders, floor, 1, TimesObjectPool);
-        report.AtMost("T1.synchronous", Ratio(rounds, synchronous, floor), 1.5, TimesObjectPool, "one caller, result read without an await");
-        report.AtMost("T1.awaited", Ratio(rounds, awaited, floor), 2.25, TimesObjectPool, "one caller, an async method for each rent");
-        report.AtMost("T1.keyed", Ratio(rounds, awaited, keyed), 0.5, "x keyed SemaphoreSlim + stack", "one caller by handle, against a dictionary of hand-written pools");
+        CountBytesAndClockReads(report);
     }
 
     private static async Task AsManyConnectionsAsync(int callers, Report report, Effort effort, CancellationToken cancellationToken)
@@ -145,7 +120,7 @@ internal static class RentScenario
         TimeSpan length = TimeSpan.FromMilliseconds(effort.Pick(250, 150, 20));
         return Scenario.CompareAsync(
             contenders,
-            effort.Pick(21, 11, 3),
+            effort.Pick(21, 11, 3, check: 5),
             contender => Slice.MeasureAsync(contender, callers, length),
             new Neighbours(),
             report,

@@ -26,6 +26,8 @@ internal sealed record Scenario(string Name, string Targets, string Description,
         new("grow", "", "How cost grows with keys, connections, waiters and closes a second, for the charts.", GrowScenario.RunAsync),
     ];
 
+    public IReadOnlyList<string> TargetIds => Targets.Split(", ", StringSplitOptions.RemoveEmptyEntries);
+
     /// <summary>Opens the contenders, measures them in interleaved rounds, and closes them.</summary>
     public static async Task<Rounds<Contender, Slice>> CompareAsync(
         IReadOnlyList<Contender> contenders,
@@ -46,7 +48,7 @@ internal sealed record Scenario(string Name, string Targets, string Description,
 
             Rounds<Contender, Slice> table = await Rounds<Contender, Slice>.RunAsync(
                 contenders, rounds, WarmUps, measure, LetCompileAsync, neighbours, cancellationToken);
-            report.Count(table);
+            report.Count(table.Repeated, table.Disturbed);
             return table;
         }
         finally

@@ -7,13 +7,16 @@ namespace PooledTcp.LoadTest.Statistics;
 internal sealed class Rounds<TCase, TResult>
     where TCase : notnull
 {
+    private readonly IReadOnlyList<TCase> _cases;
     private readonly List<Dictionary<TCase, TResult>> _rounds = [];
+
+    private Rounds(IReadOnlyList<TCase> cases) => _cases = cases;
 
     /// <summary>Rounds that were thrown away, since others used the machine.</summary>
     public int Repeated { get; private set; }
 
     /// <summary>Disturbed ones that are in the figures all the same: there were too many to repeat.</summary>
-    public int Kept { get; private set; }
+    public int Disturbed { get; private set; }
 
     /// <param name="cases">What is compared.</param>
     /// <param name="rounds">How many undisturbed ones are wanted. Half as many are repeated at most, so that it comes to an end.</param>
@@ -31,7 +34,7 @@ internal sealed class Rounds<TCase, TResult>
         Neighbours neighbours,
         CancellationToken cancellationToken)
     {
-        Rounds<TCase, TResult> table = new();
+        Rounds<TCase, TResult> table = new(cases);
         TCase[] order = [.. cases];
         for (int i = 0; i < warmUps; i++)
         {
@@ -51,24 +54,31 @@ internal sealed class Rounds<TCase, TResult>
                 continue;
             }
 
-            table.Kept += disturbed ? 1 : 0;
+            table.Disturbed += disturbed ? 1 : 0;
             table._rounds.Add(round);
         }
 
         return table;
     }
 
-    public Sample Of(TCase contender, Func<TResult, double> figure) => new(_rounds.Select(round => figure(round[contender])));
+    public Sample Of(TCase contender, Func<TResult, double> figure) => Sampled(round => figure(round[contender]));
 
     /// <summary>One contender's figure divided by another's, formed inside each round.</summary>
     public Sample Ratio(TCase contender, TCase to, Func<TResult, double> figure) =>
-        new(_rounds.Select(round => figure(round[contender]) / figure(round[to])));
+        Sampled(round => figure(round[contender]) / figure(round[to]));
 
     /// <summary>A figure of each round as a whole.</summary>
-    public Sample Of(Func<IReadOnlyDictionary<TCase, TResult>, double> figure) => new(_rounds.Select(figure));
+    public Sample Of(Func<IReadOnlyDictionary<TCase, TResult>, double> figure) => Sampled(figure);
 
     /// <summary>All that was measured of one.</summary>
     public IEnumerable<TResult> All(TCase contender) => _rounds.Select(round => round[contender]);
+
+    /// <summary>One figure of each contender, in their given order, for another process.</summary>
+    public ProcessRounds Export(Func<TResult, double> figure) =>
+        new(Repeated, Disturbed, _cases.ToDictionary(static contender => $"{contender}", contender => All(contender).Select(figure).ToArray()));
+
+    private Sample Sampled(Func<IReadOnlyDictionary<TCase, TResult>, double> figure) =>
+        new(_rounds.Select(figure)) { Repeated = Repeated, Disturbed = Disturbed };
 
     private static async Task<Dictionary<TCase, TResult>> PlayAsync(TCase[] order, Func<TCase, Task<TResult>> measure, CancellationToken cancellationToken)
     {

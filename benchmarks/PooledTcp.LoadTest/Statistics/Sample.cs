@@ -22,6 +22,12 @@ internal sealed class Sample
 
     public int Count => _sorted.Length;
 
+    /// <summary>Rounds that were thrown away, since others used the machine.</summary>
+    public int Repeated { get; init; }
+
+    /// <summary>Such rounds that are among the values all the same: there were too many to repeat.</summary>
+    public int Disturbed { get; init; }
+
     public double Min => _sorted[0];
 
     public double Max => _sorted[^1];

@@ -44,7 +44,12 @@ internal sealed record Slice(long Requests, double Seconds, long Bytes, double C
             TimeSpan cpu = Environment.CpuUsage.TotalTime;
             long requests = all.Sum(static worker => worker.Requests);
             long start = Stopwatch.GetTimestamp();
-            await Task.Delay(length);
+            do
+            {
+                await Task.Delay(length);
+            }
+            while (all.Sum(static worker => worker.Requests) == requests && Stopwatch.GetElapsedTime(start) < Patience);
+
             double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             requests = all.Sum(static worker => worker.Requests) - requests;
             cpu = Environment.CpuUsage.TotalTime - cpu;

@@ -1,0 +1,62 @@
+using System.Net;
+using System.Text.Json;
+using OutageReplay;
+using OutageReplay.Processes;
+using PooledTcp.LoadTest.Reporting;
+using PooledTcp.LoadTest.Statistics;
+
+namespace PooledTcp.LoadTest.Scenarios;
+
+/// <summary>
+/// Measures in new processes, one after the other, by running this program again. The JIT decides once for a process, by what it
+/// happened to see, how code is laid out and what is inlined: T1.synchronous was 1.39 to 1.71 x DefaultObjectPool in different
+/// processes of one binary, with little spread inside each. A single process is a sample of one.
+/// </summary>
+internal static class FreshProcess
+{
+    public const string Verb = "--fresh";
+
+    /// <param name="processes">How many.</param>
+    /// <param name="report">Learns which rounds were disturbed.</param>
+    /// <param name="arguments">One of those that <see cref="RunAsync"/> knows.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public static async Task<Processes> PlayAsync(int processes, Report report, string[] arguments, CancellationToken cancellationToken)
+    {
+        List<ProcessRounds> all = [];
+        while (all.Count < processes)
+        {
+            await using ChildProcess child = ChildProcess.Start(ChildProcess.SelfCommand([Verb, .. arguments]));
+            string? line = await child.Output.ReadLineAsync(cancellationToken);
+            all.Add(line is null
+                ? throw new LoadTestException($"{arguments[0]} failed in a process of its own: {await child.ReadErrorAsync(cancellationToken)}")
+                : JsonSerializer.Deserialize<ProcessRounds>(line)!);
+        }
+
+        Processes played = new(all);
+        report.Count(played.Repeated, played.Disturbed);
+        return played;
+    }
+
+    /// <summary>The child's side.</summary>
+    public static async Task<int> RunAsync(string[] arguments)
+    {
+        using Lifeline lifeline = Lifeline.Hold();
+        try
+        {
+            ProcessRounds rounds = arguments switch
+            {
+                [OneCaller.Name, string effort] => await OneCaller.MeasureAsync(Enum.Parse<Effort>(effort), lifeline.Cut),
+                [StormProcesses.Name, string server, string serverId, string warmUps] =>
+                    await StormProcesses.MeasureAsync(IPEndPoint.Parse(server), serverId, warmUps, lifeline.Cut),
+                _ => throw new LoadTestException("Nothing that is measured in a process of its own."),
+            };
+            Console.WriteLine(JsonSerializer.Serialize(rounds));
+            return ExitCodes.Proved;
+        }
+        catch (Exception e) when (!lifeline.Cut.IsCancellationRequested)
+        {
+            await Console.Error.WriteLineAsync(e.Message);
+            return ExitCodes.Failed;
+        }
+    }
+}

@@ -1,0 +1,72 @@
+using System.Globalization;
+using System.Net;
+using PooledTcp.LoadTest.Reporting;
+using PooledTcp.LoadTest.Servers;
+using PooledTcp.LoadTest.Statistics;
+
+namespace PooledTcp.LoadTest.Scenarios;
+
+/// <summary>
+/// How long T6 takes, in several processes: in five of one binary the median of nine rounds was 0.88 to 1.23 x the hand-written pool.
+/// Beside it the same as a service meets it, which has dialed a few times and not a thousand: most of that code is not compiled
+/// for speed yet.
+/// </summary>
+internal static class StormProcesses
+{
+    public const string Name = "storm";
+
+    /// <summary>Until the JIT is done: a dial has much code and runs seldom, and after three rounds a third of the time went to compiling it.</summary>
+    public const int Warm = 100;
+
+    private const int Cold = 4;
+
+    public static async Task RunAsync(ServerProcess server, Report report, Effort effort, CancellationToken cancellationToken)
+    {
+        int count = effort.Pick(full: 9, inShort: 5, smoke: 1, check: 2);
+        int warmUps = effort.Pick(Warm, Warm, Cold, check: Cold);
+        Processes warm = await PlayAsync(count, warmUps, server, report, cancellationToken);
+        if (warmUps != Cold)
+        {
+            await PlayAsync(count, Cold, server, report, cancellationToken);
+        }
+
+        report.AtMost(
+            "T6.time",
+            warm.Ratio(StormScenario.Pooled, StormScenario.ByHand),
+            1.1,
+            $"x {StormScenario.ByHand}",
+            $"until all {StormScenario.Callers} are answered, MaxConnecting {StormScenario.Connections}, after {warmUps} storms that warmed either up; median of {count} processes");
+    }
+
+    /// <summary>The child's side: the rounds of this process.</summary>
+    /// <param name="server">The echo server.</param>
+    /// <param name="serverId">Its process.</param>
+    /// <param name="warmUps">Storms before those that count.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public static async Task<ProcessRounds> MeasureAsync(IPEndPoint server, string serverId, string warmUps, CancellationToken cancellationToken)
+    {
+        // After a few storms only a few more are still cold.
+        int before = int.Parse(warmUps, CultureInfo.InvariantCulture);
+        Rounds<string, Storm> rounds = await StormScenario.PlayAsync(
+            StormScenario.PooledAndByHand(server),
+            before == Cold ? 5 : 9,
+            before,
+            new Neighbours(int.Parse(serverId, CultureInfo.InvariantCulture)),
+            cancellationToken);
+        return rounds.Export(static storm => storm.Milliseconds);
+    }
+
+    private static async Task<Processes> PlayAsync(int count, int warmUps, ServerProcess server, Report report, CancellationToken cancellationToken)
+    {
+        Processes processes = await FreshProcess.PlayAsync(
+            count, report, [Name, $"{server.EndPoint}", server.Id.ToString(CultureInfo.InvariantCulture), warmUps.ToString(CultureInfo.InvariantCulture)], cancellationToken);
+        foreach (string contender in processes.Contenders)
+        {
+            string after = $"in new processes, after {warmUps} storms";
+            report.Add("storm", contender, StormScenario.Callers, "rents", $"x {StormScenario.ByHand}, {after}", processes.Ratio(contender, StormScenario.ByHand));
+            report.Add("storm", contender, StormScenario.Callers, "rents", $"ms, {after}", processes.Of(contender));
+        }
+
+        return processes;
+    }
+}
