@@ -13,7 +13,7 @@ internal enum Walk
     Random,
 
     /// <summary>
-    /// That in which the pools were made. Each rent then finds the memory of its key beside that of the last one, and the processor has
+    /// That in which the pools were made, which is that of their names. Each rent then finds the memory of its key beside that of the last one, and the processor has
     /// fetched it already.
     /// </summary>
     AsMade,
@@ -43,8 +43,7 @@ internal sealed class KeyedRentContender : RentContender
         _walk = walk;
         _client = NullClient.Create(NamesOf(keys), static endpoint => endpoint.MaxConnections = 1);
 
-        // A client hands out its pools in the order in which it made them, which is neither that of their names nor that of the options.
-        _names = RoundOf(walk == Walk.Random ? RandomWalk(keys) : [.. _client.Pools.Select(static pool => new string(pool.Name))], steps);
+        _names = RoundOf(walk == Walk.Random ? RandomWalk(keys) : [.. NamesOf(keys).Order(StringComparer.OrdinalIgnoreCase)], steps);
     }
 
     /// <summary>New strings with each call: those whom somebody else holds are compared faster, and lie elsewhere.</summary>

@@ -13,7 +13,7 @@ internal sealed class ClientSettings : IEquatable<ClientSettings>
     /// <param name="adHoc">
     /// What ad hoc pools run on; its address is a placeholder, and so is its TLS target unless one is configured.
     /// </param>
-    /// <param name="endpoints">Configured endpoints; names ignore case.</param>
+    /// <param name="endpoints">Configured endpoints, in the order of their names, which ignore case.</param>
     /// <param name="adHocHooks">Hooks of ad hoc pools.</param>
     /// <param name="hooks">Hooks of the configured endpoints.</param>
     /// <param name="maxTotalConnections">Connections over all endpoints; <see cref="int.MaxValue"/> for no limit.</param>
@@ -22,7 +22,7 @@ internal sealed class ClientSettings : IEquatable<ClientSettings>
     /// <param name="path">Where the settings come from, for messages.</param>
     public ClientSettings(
         PoolSettings adHoc,
-        FrozenDictionary<string, PoolSettings> endpoints,
+        IReadOnlyDictionary<string, PoolSettings> endpoints,
         EndpointHooks adHocHooks,
         FrozenDictionary<string, EndpointHooks> hooks,
         int maxTotalConnections,
@@ -51,7 +51,7 @@ internal sealed class ClientSettings : IEquatable<ClientSettings>
 
     public TelemetrySettings Telemetry { get; }
 
-    /// <summary>Configured endpoints; names ignore case.</summary>
+    /// <summary>Configured endpoints, in the order of their names, which ignore case.</summary>
     public IReadOnlyDictionary<string, PoolSettings> Endpoints { get; }
 
     /// <summary>Settings of a configured endpoint.</summary>

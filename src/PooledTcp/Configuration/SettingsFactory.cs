@@ -81,7 +81,7 @@ internal static class SettingsFactory
         settings = new ClientSettings(
             // Kept connections would keep an unused ad hoc pool alive for ever.
             defaults with { MinIdleConnections = 0 },
-            endpoints.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase),
+            endpoints,
             EndpointHooks.From(options.Defaults),
             options.Endpoints.ToFrozenDictionary(
                 static e => e.Key, static e => EndpointHooks.From(e.Value), StringComparer.OrdinalIgnoreCase),
