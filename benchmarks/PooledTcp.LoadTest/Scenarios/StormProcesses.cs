@@ -16,7 +16,7 @@ internal static class StormProcesses
     public const string Name = "storm";
 
     /// <summary>Until the JIT is done: a dial has much code and runs seldom, and after three rounds a third of the time went to compiling it.</summary>
-    public const int Warm = 100;
+    public const int Warm = 160;
 
     private const int Cold = 4;
 
@@ -49,7 +49,7 @@ internal static class StormProcesses
         int before = int.Parse(warmUps, CultureInfo.InvariantCulture);
         Rounds<string, Storm> rounds = await StormScenario.PlayAsync(
             StormScenario.PooledAndByHand(server),
-            before == Cold ? 5 : 9,
+            before == Cold ? 5 : 21,
             before,
             new Neighbours(int.Parse(serverId, CultureInfo.InvariantCulture)),
             cancellationToken);
