@@ -29,9 +29,10 @@ internal static class GrowScenario
         {
             KeyedRentContender byHandle = new(keys, byName: false, Math.Max(keys, 1000));
             KeyedRentContender byName = new(keys, byName: true, Math.Max(keys, 1000));
+            KeyedRentContender inOrder = new(keys, byName: false, Math.Max(keys, 1000), Walk.AsMade);
             KeyedSemaphoreRoundContender byHand = new(keys, Math.Max(keys, 1000));
-            Rounds<Contender, Slice> rounds = await CompareAsync([byHandle, byName, byHand], 1, report, effort, cancellationToken);
-            Add(report, "grow, keys", "keys", keys, rounds, (byHandle, "PooledTcp by handle"), (byName, "PooledTcp by name"), (byHand, "keyed SemaphoreSlim + stack"));
+            Rounds<Contender, Slice> rounds = await CompareAsync([byHandle, byName, inOrder, byHand], 1, report, effort, cancellationToken);
+            Add(report, "grow, keys", "keys", keys, rounds, (byHandle, "PooledTcp by handle"), (byName, "PooledTcp by name"), (inOrder, "PooledTcp by handle, as made"), (byHand, "keyed SemaphoreSlim + stack"));
         }
     }
 
