@@ -370,7 +370,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
         }
     }
 
-    /// <summary>A value: looking for a pool by end point allocates nothing.</summary>
+    /// <summary>A value: looking for a pool by an address or a host name in lower case allocates nothing.</summary>
     private readonly record struct AdHocKey(EndpointAddress Address, string? Partition)
     {
         public override string ToString() => Partition is null ? Address.ToString() : $"{Address}#{Partition}";

@@ -8,7 +8,7 @@ namespace PooledTcp.Configuration;
 /// <summary>Where an endpoint is: a host name or IP literal with a port, or a unix socket path. Compared by value.</summary>
 /// <remarks>
 /// Equal places have one spelling here, because the address is part of the key of a pool. A value, because a rent by end point looks
-/// for that key: nothing is allocated for it.
+/// for that key, and allocates nothing if the end point has that spelling already.
 /// </remarks>
 internal readonly record struct EndpointAddress
 {

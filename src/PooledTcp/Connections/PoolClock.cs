@@ -44,9 +44,11 @@ internal sealed class PoolClock(TimeProvider time)
     public TimeSpan Read()
     {
         TimeSpan now = Time.GetElapsedTime(_start);
-        if (now.Ticks - Volatile.Read(ref _coarse) >= CoarseStep)
+        long seen = Volatile.Read(ref _coarse);
+        if (now.Ticks - seen >= CoarseStep)
         {
-            Volatile.Write(ref _coarse, now.Ticks);
+            // Never backwards: whoever was held up since its reading loses to a newer one.
+            Interlocked.CompareExchange(ref _coarse, now.Ticks, seen);
         }
 
         return now;

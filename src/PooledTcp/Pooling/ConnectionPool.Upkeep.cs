@@ -214,18 +214,27 @@ internal sealed partial class ConnectionPool
         }
     }
 
-    /// <summary>The settings may have changed during its lease, which marks its last use by the limit at its rent.</summary>
+    /// <summary>
+    /// Under the gate: the settings may have changed during its lease, which marks its last use by the limit at its rent. The sweep
+    /// never takes it back: between its look and that the connection may have begun its last lease, and a rent looks at nothing else.
+    /// </summary>
     private static void MarkIfWorn(TcpConnection connection)
     {
-        if (connection.Uses < connection.MaxUses)
-        {
-            connection.Unmark(Marks.Worn);
-        }
-
-        // Read again after the fence: a rent counts first, and then marks.
         if (connection.Uses >= connection.MaxUses)
         {
             connection.Mark(Marks.Worn);
+        }
+    }
+
+    /// <summary>For a connection that the pool owns: nobody counts a use meanwhile, nor changes the limit.</summary>
+    private void UnmarkUnlessWorn(TcpConnection connection)
+    {
+        lock (_gate)
+        {
+            if (connection.Uses < connection.MaxUses)
+            {
+                connection.Unmark(Marks.Worn);
+            }
         }
     }
 

@@ -268,6 +268,11 @@ internal sealed partial class ConnectionPool : IPeerCloseSink
             return;
         }
 
+        if (connection.IsMarked(Marks.Worn))
+        {
+            UnmarkUnlessWorn(connection);
+        }
+
         // Before the hand-off, which does not count as idle time: neither for IdleTimeout nor for the next lease's IdleFor.
         // While other pools queue it may have to go after a turn, so then the clock is read.
         // In a quiet pool nobody else reads it.

@@ -60,17 +60,9 @@ internal struct IdleStore
     /// </summary>
     public void Settle(TcpConnection connection)
     {
-        if (connection.Slot >= 0)
+        if (connection.Slot < 0)
         {
-            return;
-        }
-
-        int own = _processor & _mask;
-        TcpConnection? occupant = Volatile.Read(ref At(own));
-        if ((occupant is null || occupant.IsClosed)
-            && Interlocked.CompareExchange(ref At(own), connection, occupant) == occupant)
-        {
-            connection.Slot = own;
+            TryPlace(connection, _processor & _mask);
         }
     }
 
@@ -124,11 +116,32 @@ internal struct IdleStore
             connection = Volatile.Read(ref At((own + i) & (_slots.Length - 1)));
             if (connection is not null && connection.TryTake())
             {
+                // It comes along: else a caller on this processor would look for it everywhere, each time.
+                int there = connection.Slot;
+                if (TryPlace(connection, own))
+                {
+                    Interlocked.CompareExchange(ref At(there), null, connection);
+                }
+
                 return connection;
             }
         }
 
         return null;
+    }
+
+    /// <summary>Into a slot that is free. For who owns the connection alone.</summary>
+    private bool TryPlace(TcpConnection connection, int slot)
+    {
+        TcpConnection? occupant = Volatile.Read(ref At(slot));
+        if ((occupant is not null && !occupant.IsClosed)
+            || Interlocked.CompareExchange(ref At(slot), connection, occupant) != occupant)
+        {
+            return false;
+        }
+
+        connection.Slot = slot;
+        return true;
     }
 
     [UnscopedRef]

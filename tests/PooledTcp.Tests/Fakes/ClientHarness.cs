@@ -67,15 +67,16 @@ internal sealed class ClientHarness : IAsyncDisposable
         return false;
     });
 
-    public ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
-        // After a test that failed half-way nobody else would, and what it says would be lost in a wait without end.
-        foreach (FakeTransport transport in Transports)
+        try
         {
-            transport.PeerCloses();
+            await Client.DisposeAsync().AsTask().WaitAsync(PoolHarness.Hang);
         }
-
-        return Client.DisposeAsync();
+        catch (TimeoutException)
+        {
+            throw new TimeoutException("The client's end waits: for a peer that does not close, perhaps, since the test failed half-way.");
+        }
     }
 
     private static ClientSettings Settings(
