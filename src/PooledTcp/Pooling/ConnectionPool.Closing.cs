@@ -67,6 +67,7 @@ internal sealed partial class ConnectionPool
         _open--;
         _closing++;
         connection.HasLeft = true;
+        NoteOnly();
         _usesOfGone += connection.Uses;
         if (connection.Target is { } target)
         {

@@ -70,6 +70,7 @@ internal sealed partial class ConnectionPool
             _portsHeldOff = false;
             NoteAccount(connection.Transport.PortAccount);
             _table.Add(connection);
+            NoteOnly();
             connection.MaxUses = _settings.MaxUses;
             if (connection.Target is { } target)
             {

@@ -226,6 +226,25 @@ internal sealed partial class ConnectionPool
         }
     }
 
+    /// <summary>Under the gate, when their number has changed.</summary>
+    private void NoteOnly()
+    {
+        TcpConnection? only = null;
+        if (_open == 1)
+        {
+            foreach (TcpConnection? connection in _table.Items)
+            {
+                if (connection is { HasLeft: false })
+                {
+                    only = connection;
+                    break;
+                }
+            }
+        }
+
+        Idle.Only = only;
+    }
+
     /// <summary>For a connection that the pool owns: nobody counts a use meanwhile, nor changes the limit.</summary>
     private void UnmarkUnlessWorn(TcpConnection connection)
     {

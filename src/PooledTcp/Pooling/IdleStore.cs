@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 using PooledTcp.Connections;
 
@@ -24,8 +23,8 @@ internal struct IdleStore
     private readonly TcpConnection?[] _slots;
     private readonly IdleStack _stack;
 
-    /// <summary>Slot 0, without the way through the array: about 1 ns less where it is the only one.</summary>
-    private TcpConnection? _first;
+    /// <summary>The pool's only connection: no need to know the processor, about 1 of 16 ns (measured).</summary>
+    private TcpConnection? _only;
 
     /// <summary>Finds the slot: a division took as long as a swap.</summary>
     private int _mask;
@@ -46,10 +45,23 @@ internal struct IdleStore
     public void Resize(int maxConnections) =>
         _mask = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Clamp(maxConnections, 1, _slots.Length)) - 1;
 
+    /// <summary>The one connection that is open, or null. Set under the pool's gate.</summary>
+    public TcpConnection? Only
+    {
+        readonly get => Volatile.Read(in _only);
+        set => Volatile.Write(ref _only, value);
+    }
+
     /// <summary>An idle connection, now leased to nobody: the caller must lend, return or close it.</summary>
     public TcpConnection? TryTake()
     {
-        TcpConnection? connection = Volatile.Read(ref _mask == 0 ? ref _first : ref At(_processor & _mask));
+        if (Only is { } only)
+        {
+            // Without a slot it may lie in the stack, and whoever takes it has to pop it there.
+            return only.Slot >= 0 && only.TryTake() ? only : TryTakeElsewhere();
+        }
+
+        TcpConnection? connection = Volatile.Read(ref At(_processor & _mask));
         return connection is not null && connection.TryTake() ? connection : TryTakeElsewhere();
     }
 
@@ -144,6 +156,5 @@ internal struct IdleStore
         return true;
     }
 
-    [UnscopedRef]
-    private ref TcpConnection? At(int slot) => ref slot == 0 ? ref _first : ref _slots[slot];
+    private ref TcpConnection? At(int slot) => ref _slots[slot];
 }

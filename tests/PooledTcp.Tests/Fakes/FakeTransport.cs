@@ -37,9 +37,10 @@ internal sealed partial class FakeTransport : Transport
     /// <summary>The peer's FIN is here: for the kernel's state, and for a look at what is readable.</summary>
     public void PeerClosesNow()
     {
-        PeerHasClosed = true;
-        Verdict = IdleVerdict.PeerClosed;
+        // In this order: whoever learns of it in the background asks the kernel next.
         Facts = Facts with { State = TcpSocketState.CloseWait };
+        Verdict = IdleVerdict.PeerClosed;
+        PeerHasClosed = true;
     }
 
     public bool MustPark { get; init; }

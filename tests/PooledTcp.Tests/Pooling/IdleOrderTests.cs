@@ -163,6 +163,24 @@ public sealed class IdleOrderTests
     }
 
     [Fact]
+    public async Task The_pool_knows_when_one_connection_is_all_it_has()
+    {
+        await using PoolHarness pool = PoolHarness.Automatic();
+        Assert.Null(Only());
+        TcpLease first = await pool.RentAsync();
+        Assert.Equal(first.ConnectionId, Only()?.Id);
+        TcpLease second = await pool.RentAsync();
+        Assert.Null(Only());
+        first.Dispose();
+        await pool.UntilAsync(static now => now.Closed == 1);
+        Assert.Equal(second.ConnectionId, Only()?.Id);
+        second.Dispose();
+        Assert.Null(Only());
+
+        TcpConnection? Only() => pool.Core.Warm.Idle.Only;
+    }
+
+    [Fact]
     public async Task Dead_links_are_swept_and_their_numbers_given_back()
     {
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 4));

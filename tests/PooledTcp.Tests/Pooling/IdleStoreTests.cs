@@ -43,6 +43,28 @@ public sealed class IdleStoreTests
         Assert.Same(connection, _store.TryTake());
     }
 
+    [Fact]
+    public void The_only_connection_is_taken_from_where_it_lies()
+    {
+        // The last of many: it had no slot, so it lies in the stack.
+        TcpConnection connection = NewPooled();
+        connection.PublishIdle();
+        _store.Push(connection);
+        _store.Only = connection;
+        Assert.Same(connection, _store.TryTake());
+        Assert.False(connection.Linked);
+        Assert.True(connection.Slot >= 0);
+
+        // From then on whoever comes finds it at once, and it stays where it is.
+        int slot = connection.Slot;
+        connection.TakeBack();
+        connection.PublishIdle();
+        Processor.SetValue(null, slot ^ 1);
+        Assert.Same(connection, _store.TryTake());
+        Assert.Equal(slot, connection.Slot);
+        Assert.Null(_store.TryTake());
+    }
+
     /// <summary>A rent on another processor than the one whose slot holds the connection, and none moved this thread meanwhile.</summary>
     private (TcpConnection Connection, int There, int Here) TakeFromElsewhere(bool occupied)
     {
