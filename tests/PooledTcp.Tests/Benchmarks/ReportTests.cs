@@ -1,3 +1,4 @@
+using PooledTcp.LoadTest;
 using PooledTcp.LoadTest.Reporting;
 using PooledTcp.LoadTest.Statistics;
 using Xunit;
@@ -68,5 +69,15 @@ public sealed class ReportTests
         report.FailUnanswered(["T1.bytes", "T1.of old"]);
         Target target = Assert.Single(report.Targets);
         Assert.Equal(("T1.of old", null, false), (target.Id, target.Value, target.Pass));
+    }
+
+    [Fact]
+    public void The_gate_misses_what_nobody_decided()
+    {
+        Report report = new(TextWriter.Null, Effort.Short);
+        report.NeverAbove("T1.bytes", new Sample(0), 0, "B", "");
+        report.FailUnanswered(["T1.bytes", "T1.of old"]);
+        Assert.False(report.Passed);
+        Assert.Equal("T1.of old", Assert.Single(report.Targets, static target => !target.Pass).Id);
     }
 }
