@@ -150,7 +150,7 @@ internal static class EchoScenario
 
     /// <summary>
     /// One pool, measured with somebody listening and without, in turn. Nobody waits for one of as many connections as workers, and spans are
-    /// of those who wait and of dials: what is measured are the histograms and counters of each rent.
+    /// of those who wait and of dials (of leases only if asked for): what is measured are the histograms and counters of each rent.
     /// </summary>
     private static async Task ListenAsync(ServerProcess server, int workers, Report report, Effort effort, CancellationToken cancellationToken)
     {

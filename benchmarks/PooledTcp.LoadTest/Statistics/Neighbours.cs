@@ -7,7 +7,7 @@ namespace PooledTcp.LoadTest.Statistics;
 /// what a hypervisor took away. Loopback's soft interrupts are in the time of the process they interrupt, and so in ours, unless
 /// the kernel was built with IRQ_TIME_ACCOUNTING: there they look like somebody else's, and more rounds are repeated than need be.
 /// </summary>
-internal class Neighbours
+internal sealed class Neighbours
 {
     /// <summary>Of all processors. What this program's own idle threads and the kernel's do stays far below.</summary>
     private const double Limit = 0.08;
@@ -15,7 +15,8 @@ internal class Neighbours
     // Fields of the first line of /proc/stat: see proc_stat(5). Those behind Steal are in User already.
     private const int Idle = 3, IoWait = 4, Steal = 7;
 
-    private readonly int[] _ours;
+    private readonly int[] _ours = [];
+    private readonly Func<bool>? _told;
     private Reading _begin;
 
     /// <param name="ours">The servers of this measurement; this process is one of ours anyway.</param>
@@ -25,13 +26,21 @@ internal class Neighbours
         Begin();
     }
 
+    /// <param name="told">Whether the round that has just ended was disturbed, for tests of what becomes of it.</param>
+    public Neighbours(Func<bool> told) => _told = told;
+
     public void Begin() => _begin = Read();
 
-    /// <summary>Since <see cref="Begin"/>. Never where there is no /proc. A test says it itself.</summary>
-    public virtual bool Disturbed
+    /// <summary>Since <see cref="Begin"/>. Never where there is no /proc.</summary>
+    public bool Disturbed
     {
         get
         {
+            if (_told is not null)
+            {
+                return _told();
+            }
+
             Reading now = Read();
             long all = now.All - _begin.All;
             return all > 0 && now.Busy - _begin.Busy - (now.Ours - _begin.Ours) > Limit * all;

@@ -40,6 +40,7 @@ public sealed class ProcessesTests
     public async Task Rounds_keep_their_places_on_the_way_to_another_process()
     {
         // Of three rounds one may be repeated: the first is thrown away, and the third, disturbed as well, stays.
+        Queue<bool> disturbed = new([true, false, true, false]);
         int measured = 0;
         Rounds<string, double> rounds = await Rounds<string, double>.RunAsync(
             ["once", "twice"],
@@ -47,7 +48,7 @@ public sealed class ProcessesTests
             warmUps: 0,
             contender => Task.FromResult(Math.Pow(10, measured++ / 2) * (contender == "once" ? 1 : 2)),
             static _ => Task.CompletedTask,
-            new Told(true, false, true, false),
+            new Neighbours(disturbed.Dequeue),
             TestContext.Current.CancellationToken);
         ProcessRounds exported = rounds.Export(static time => time);
         Assert.Equal(["once", "twice"], exported.Values.Keys);
@@ -60,12 +61,4 @@ public sealed class ProcessesTests
 
     private static ProcessRounds Process(int repeated, int disturbed, double[] slow, double[] fast) =>
         new(repeated, disturbed, new Dictionary<string, double[]> { ["slow"] = slow, ["fast"] = fast });
-
-    /// <summary>Neighbours who disturb the rounds that they are told to.</summary>
-    private sealed class Told(params IEnumerable<bool> rounds) : Neighbours
-    {
-        private readonly Queue<bool> _rounds = new(rounds);
-
-        public override bool Disturbed => _rounds.Dequeue();
-    }
 }
