@@ -66,11 +66,24 @@ List<Figure> Figures(string file, string measure)
     return found.Count > 0 ? found : throw new InvalidDataException($"charts: {file}.json has no '{measure}'");
 }
 
+// All of the gate's, and nobody else's: --only leaves out whole numbers, --smoke and check measure less.
+List<JsonElement> Gate()
+{
+    var targets = Load("gate").EnumerateArray().ToList();
+    if (targets.Find(target => !target.TryGetProperty("effort", out var effort) || effort.GetString() != "short") is { ValueKind: not JsonValueKind.Undefined } other)
+    {
+        throw new InvalidDataException($"charts: gate.json is not of the command 'gate': {Text(other, "id")}");
+    }
+
+    var missing = Enumerable.Range(1, 10).Select(number => $"T{number}").Where(number => !targets.Exists(target => Text(target, "id").StartsWith(number + ".", StringComparison.Ordinal)));
+    return missing.ToList() is { Count: > 0 } numbers ? throw new InvalidDataException($"charts: gate.json lacks {string.Join(", ", numbers)}") : targets;
+}
+
 string GateTable(string which)
 {
     var prefixes = which.Split(',', StringSplitOptions.TrimEntries);
     var table = new StringBuilder("| target | measured | limit | spread | what |\n|---|---|---|---|---|\n");
-    foreach (var target in Load("gate").EnumerateArray())
+    foreach (var target in Gate())
     {
         var id = Text(target, "id");
         if (prefixes.Any(prefix => id.StartsWith(prefix, StringComparison.Ordinal)))
@@ -78,7 +91,8 @@ string GateTable(string which)
             var bound = target.GetProperty("atLeast").GetBoolean() ? "at least" : "at most";
             var missed = target.GetProperty("pass").GetBoolean() ? "" : " **missed**";
             table.Append(CultureInfo.InvariantCulture, $"| {id} | {Show(Optional(target, "value"))}{missed} | {bound} {Show(Number(target, "limit"))} {Text(target, "unit")} |");
-            table.Append(CultureInfo.InvariantCulture, $" {Show(Optional(target, "min"))} to {Show(Optional(target, "max"))} | {Text(target, "what")} |\n");
+            var disturbed = Number(target, "disturbed") > 0 ? $"; others used the machine: {Show(Number(target, "repeated"))} rounds repeated, {Show(Number(target, "disturbed"))} kept" : "";
+            table.Append(CultureInfo.InvariantCulture, $" {Show(Optional(target, "min"))} to {Show(Optional(target, "max"))}{disturbed} | {Text(target, "what")} |\n");
         }
     }
 

@@ -35,8 +35,8 @@ internal static class CommandLine
         Command command = new(scenario.Name, scenario.Description + targets) { Json, brief, Smoke };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            Report report = new(Console.Out);
             Effort effort = parsed.GetValue(Smoke) ? Effort.Smoke : parsed.GetValue(brief) ? Effort.Short : Effort.Full;
+            Report report = new(Console.Out, effort);
             report.Note(ReportFile.DescribeMachine());
             await scenario.RunAsync(report, effort, cancellationToken);
             report.TellDisturbed();
@@ -57,8 +57,8 @@ internal static class CommandLine
         Command command = new("gate", "A short form of every target, T1 to T10, in under ten minutes.") { Json, only, Smoke };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            Report report = new(Console.Out);
             Effort effort = parsed.GetValue(Smoke) ? Effort.Smoke : Effort.Short;
+            Report report = new(Console.Out, effort);
             report.Note(ReportFile.DescribeMachine());
             await Gate.RunAsync(report, effort, parsed.GetValue(only) ?? [], cancellationToken);
             if (parsed.GetValue(Json) is { } file)
@@ -76,7 +76,7 @@ internal static class CommandLine
         Command command = new("check", "What .ci/run asks: the targets that are counted and not timed, and ratios with much leeway. Holds on a busy machine.") { Json };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            Report report = new(Console.Out, Check.Asked);
+            Report report = new(Console.Out, Effort.Check, Asked.ByCheck);
             report.Note(ReportFile.DescribeMachine());
             await Gate.RunAsync(report, Effort.Check, [], cancellationToken);
             if (parsed.GetValue(Json) is { } file)

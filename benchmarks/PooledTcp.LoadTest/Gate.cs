@@ -25,7 +25,11 @@ internal static class Gate
             report.Note($"{scenario.Name} took {Stopwatch.GetElapsedTime(begin).TotalSeconds:F0} s");
         }
 
-        report.FailUnanswered();
+        if (only.Count == 0 && effort != Effort.Smoke)
+        {
+            report.FailUnanswered(Asked.ByGate);
+        }
+
         report.Title($"{report.Targets.Count} targets in {Stopwatch.GetElapsedTime(start).TotalSeconds:F0} s");
         foreach (Target target in report.Targets)
         {

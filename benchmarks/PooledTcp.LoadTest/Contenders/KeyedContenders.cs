@@ -19,7 +19,7 @@ internal enum Walk
     AsMade,
 }
 
-/// <summary>One caller that goes round many keys, one warm connection each, without I/O.</summary>
+/// <summary>One caller that goes round many keys, one warm connection each and the limits by default, without I/O.</summary>
 internal sealed class KeyedRentContender : RentContender
 {
     public const int WalkSeed = 42;
@@ -37,20 +37,22 @@ internal sealed class KeyedRentContender : RentContender
     /// <param name="steps">Of a round, whatever the number of keys: the way through the caller's own list is not the pool's.</param>
     /// <param name="walk">The order of the round.</param>
     public KeyedRentContender(int keys, bool byName, int steps, Walk walk = Walk.Random)
-        : base($"PooledTcp by {(byName ? "name" : "handle")}, {keys} keys{(walk == Walk.AsMade ? " as made" : "")}", Holding.Briefly)
+        : base($"PooledTcp by {(byName ? "name" : "handle")}, {keys} keys{Suffix(walk)}", Holding.Briefly)
     {
         _byName = byName;
         _walk = walk;
-        _client = NullClient.Create(NamesOf(keys), static endpoint => endpoint.MaxConnections = 1);
-
-        _names = RoundOf(walk == Walk.Random ? RandomWalk(keys) : [.. NamesOf(keys).Order(StringComparer.OrdinalIgnoreCase)], steps);
+        _client = NullClient.Create(NamesOf(keys), static _ => { });
+        _names = RoundOf(WalkOf(keys, walk), steps);
     }
 
     /// <summary>New strings with each call: those whom somebody else holds are compared faster, and lie elsewhere.</summary>
     public static string[] NamesOf(int keys) => [.. Enumerable.Range(0, keys).Select(static i => $"key-{i}")];
 
-    /// <summary>Another order than that in which anything was made, the same in each run.</summary>
-    public static string[] RandomWalk(int keys) => Shuffled(NamesOf(keys), WalkSeed);
+    /// <summary>The order of the names, in which the client makes its pools, or another one, the same in each run.</summary>
+    public static string[] WalkOf(int keys, Walk walk) =>
+        walk == Walk.Random ? Shuffled(NamesOf(keys), WalkSeed) : [.. NamesOf(keys).Order(StringComparer.OrdinalIgnoreCase)];
+
+    public static string Suffix(Walk walk) => walk == Walk.AsMade ? " as made" : "";
 
     public static T[] RoundOf<T>(T[] walk, int steps) => [.. Enumerable.Range(0, steps).Select(step => walk[step % walk.Length])];
 
@@ -114,8 +116,8 @@ internal sealed class KeyedRentContender : RentContender
 /// <summary>A dictionary of hand-written pools, on the same random round.</summary>
 internal sealed class KeyedSemaphoreRoundContender(int keys, int steps) : RentContender($"keyed SemaphoreSlim + stack, {keys} keys", Holding.Briefly)
 {
-    private readonly string[] _names = KeyedRentContender.RoundOf(KeyedRentContender.RandomWalk(keys), steps);
-    private readonly KeyedSemaphoreStackPool<object> _pool = new(1, static () => new(new object()));
+    private readonly string[] _names = KeyedRentContender.RoundOf(KeyedRentContender.WalkOf(keys, Walk.Random), steps);
+    private readonly KeyedSemaphoreStackPool<object> _pool = new(100, static () => new(new object()));
     private int _next;
 
     public override async Task OpenAsync()
@@ -150,28 +152,30 @@ internal sealed class KeyedSemaphoreRoundContender(int keys, int steps) : RentCo
     }
 }
 
-/// <summary>The floor on the same random round: an array of pools that know no limit, or a dictionary of them.</summary>
+/// <summary>The floor on the same rounds: an array of pools that know no limit, or a dictionary of them.</summary>
 internal sealed class ObjectPoolRoundContender : RentContender
 {
     private readonly string[] _names;
     private readonly bool _byName;
+    private readonly Walk _walk;
     private readonly Dictionary<string, DefaultObjectPool<object>> _pools;
     private readonly DefaultObjectPool<object>[] _handles;
     private int _next;
 
-    public ObjectPoolRoundContender(int keys, bool byName, int steps)
-        : base($"DefaultObjectPool by {(byName ? "name" : "handle")}, {keys} keys", Holding.Briefly)
+    public ObjectPoolRoundContender(int keys, bool byName, int steps, Walk walk = Walk.Random)
+        : base($"DefaultObjectPool by {(byName ? "name" : "handle")}, {keys} keys{KeyedRentContender.Suffix(walk)}", Holding.Briefly)
     {
         _byName = byName;
-        _names = KeyedRentContender.RoundOf(KeyedRentContender.RandomWalk(keys), steps);
-        _pools = KeyedRentContender.NamesOf(keys).ToDictionary(
-            static name => name, static _ => new DefaultObjectPool<object>(new DefaultPooledObjectPolicy<object>(), 1), StringComparer.Ordinal);
+        _walk = walk;
+        _names = KeyedRentContender.RoundOf(KeyedRentContender.WalkOf(keys, walk), steps);
+        _pools = (walk == Walk.Random ? KeyedRentContender.NamesOf(keys) : KeyedRentContender.WalkOf(keys, walk)).ToDictionary(
+            static name => name, static _ => new DefaultObjectPool<object>(new DefaultPooledObjectPolicy<object>()), StringComparer.Ordinal);
         _handles = [.. _names.Select(name => _pools[name])];
     }
 
     public override Task OpenAsync()
     {
-        foreach (DefaultObjectPool<object> pool in KeyedRentContender.Shuffled(_pools.Values, KeyedRentContender.WarmUpSeed))
+        foreach (DefaultObjectPool<object> pool in _walk == Walk.Random ? KeyedRentContender.Shuffled(_pools.Values, KeyedRentContender.WarmUpSeed) : [.. _pools.Values])
         {
             pool.Return(pool.Get());
         }
@@ -230,7 +234,6 @@ internal sealed class KeyedEchoContender : Contender
             options.AddEndpoint(name, endpoint =>
             {
                 endpoint.Address = $"{server}";
-                endpoint.MaxConnections = Math.Max(1, workers / keys);
                 endpoint.IdleTimeout = TimeSpan.FromMinutes(10);
             });
         }

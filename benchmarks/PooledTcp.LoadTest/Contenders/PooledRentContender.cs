@@ -25,7 +25,11 @@ internal enum RentStyle
 }
 
 /// <summary>The full pool over connections without sockets.</summary>
-internal sealed class PooledRentContender(int connections, Holding holding, RentStyle style = RentStyle.Awaited) : RentContender(NameOf(style), holding)
+/// <param name="connections">That are warm.</param>
+/// <param name="holding">See there.</param>
+/// <param name="style">See there.</param>
+/// <param name="limited">To as many connections; or MaxConnections is left at its default.</param>
+internal sealed class PooledRentContender(int connections, Holding holding, RentStyle style = RentStyle.Awaited, bool limited = true) : RentContender(NameOf(style), holding)
 {
     private const string Endpoint = "cache";
 
@@ -33,7 +37,11 @@ internal sealed class PooledRentContender(int connections, Holding holding, Rent
 
     private readonly PooledTcpClient _client = NullClient.Create([Endpoint], endpoint =>
     {
-        endpoint.MaxConnections = connections;
+        if (limited)
+        {
+            endpoint.MaxConnections = connections;
+        }
+
         endpoint.MaxWaiters = 100_000;
     });
 

@@ -50,11 +50,14 @@ internal abstract class RentContender(string name, Holding holding) : Contender(
 }
 
 /// <summary>The floor: knows no limit, so nobody ever waits.</summary>
-internal sealed class ObjectPoolContender(int size, Holding holding) : RentContender(ContenderName, holding)
+/// <param name="holding">See there.</param>
+/// <param name="size">How many it keeps; null for its default.</param>
+internal sealed class ObjectPoolContender(Holding holding, int? size = null) : RentContender(ContenderName, holding)
 {
     public const string ContenderName = "DefaultObjectPool";
 
-    private readonly DefaultObjectPool<object> _pool = new(new DefaultPooledObjectPolicy<object>(), size);
+    private readonly DefaultObjectPool<object> _pool =
+        size is { } kept ? new(new DefaultPooledObjectPolicy<object>(), kept) : new(new DefaultPooledObjectPolicy<object>());
 
     protected override ValueTask RentManyAsync()
     {
@@ -82,8 +85,10 @@ internal sealed class ObjectPoolContender(int size, Holding holding) : RentConte
     private void RentOne() => _pool.Return(_pool.Get());
 }
 
-internal sealed class SemaphoreRentContender(int size, Holding holding) : RentContender("SemaphoreSlim + stack", holding)
+internal sealed class SemaphoreRentContender(int size, Holding holding) : RentContender(ContenderName, holding)
 {
+    public const string ContenderName = "SemaphoreSlim + stack";
+
     private readonly SemaphoreStackPool<object> _pool = new(size, static () => new(new object()));
 
     public override Task OpenAsync() => _pool.WarmUpAsync();

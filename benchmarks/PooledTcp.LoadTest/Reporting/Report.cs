@@ -5,8 +5,9 @@ namespace PooledTcp.LoadTest.Reporting;
 
 /// <summary>What the scenarios have found out so far. Every figure is printed when it is added.</summary>
 /// <param name="console">Where.</param>
+/// <param name="effort">Of all that is measured.</param>
 /// <param name="asked">The targets that are looked at, by id, and with how much leeway; null for all of them, with none.</param>
-internal sealed class Report(TextWriter console, IReadOnlyDictionary<string, Leeway>? asked = null)
+internal sealed class Report(TextWriter console, Effort effort, IReadOnlyDictionary<string, Leeway>? asked = null)
 {
     /// <summary>Between identical twins, on a machine of our own, it is about half of that.</summary>
     private const double NoisyInterval = 0.10;
@@ -70,14 +71,15 @@ internal sealed class Report(TextWriter console, IReadOnlyDictionary<string, Lee
     /// <summary>A target that could not be measured has failed.</summary>
     public void Fail(string id, Exception why)
     {
-        _targets.Add(Target.Unmeasured(id, why.Message));
+        _targets.Add(Target.Unmeasured(id, effort, why.Message));
         console.WriteLine($"   FAILED {id}: {why}");
     }
 
     /// <summary>Whoever asks for a target and gets no answer, as its name has changed, would believe that it was reached.</summary>
-    public void FailUnanswered()
+    /// <param name="ids">What there is to be decided; of those, the ones that are asked for.</param>
+    public void FailUnanswered(IEnumerable<string> ids)
     {
-        foreach (string id in asked?.Keys.Except(_targets.Select(static target => target.Id)).ToArray() ?? [])
+        foreach (string id in ids.Where(id => asked?.ContainsKey(id) ?? true).Except(_targets.Select(static target => target.Id)).ToArray())
         {
             Fail(id, new LoadTestException("no scenario decided it"));
         }
@@ -110,7 +112,7 @@ internal sealed class Report(TextWriter console, IReadOnlyDictionary<string, Lee
         }
 
         bool pass = atLeast ? value >= limit : value <= limit;
-        Target target = new(id, value, limit, unit, sample.Median, sample.Min, sample.Max, pass, sample.Repeated, sample.Disturbed, atLeast, what);
+        Target target = new(id, value, limit, unit, sample.Median, sample.Min, sample.Max, pass, sample.Repeated, sample.Disturbed, atLeast, effort, what);
         _targets.Add(target);
         Note($"{(pass ? "ok    " : "FAILED")} {id}: {Text(value)} {unit}, {target.Bound} {Text(limit)} ({what}){target.Noise}");
     }

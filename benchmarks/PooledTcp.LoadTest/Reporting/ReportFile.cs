@@ -1,13 +1,18 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace PooledTcp.LoadTest.Reporting;
 
 /// <summary>What a command writes for <c>--json</c>. benchmarks/charts.cs reads both.</summary>
 internal static class ReportFile
 {
-    private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+    private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web)
+    {
+        WriteIndented = true,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
+    };
 
     /// <summary>The gate's: an array of targets.</summary>
     public static Task WriteTargetsAsync(FileInfo file, Report report) => WriteAsync(file, report.Targets);

@@ -14,11 +14,12 @@ namespace PooledTcp.LoadTest.Reporting;
 /// <param name="Repeated">Rounds that were thrown away, since others used the machine.</param>
 /// <param name="Disturbed">Such rounds that are in the numbers all the same: half as many as are wanted are repeated at most.</param>
 /// <param name="AtLeast">The limit is a lower one.</param>
+/// <param name="Effort">How long it was measured.</param>
 /// <param name="What">The target in words, and which of the numbers is the value.</param>
 internal sealed record Target(
-    string Id, double? Value, double Limit, string Unit, double? Median, double? Min, double? Max, bool Pass, int Repeated, int Disturbed, bool AtLeast, string What)
+    string Id, double? Value, double Limit, string Unit, double? Median, double? Min, double? Max, bool Pass, int Repeated, int Disturbed, bool AtLeast, Effort Effort, string What)
 {
-    public static Target Unmeasured(string id, string why) => new(id, null, 0, "", null, null, null, Pass: false, 0, 0, AtLeast: false, $"could not be measured: {why}");
+    public static Target Unmeasured(string id, Effort effort, string why) => new(id, null, 0, "", null, null, null, Pass: false, 0, 0, AtLeast: false, effort, $"could not be measured: {why}");
 
     [JsonIgnore]
     public string Bound => AtLeast ? "at least" : "at most";

@@ -15,6 +15,9 @@ internal static class ChurnScenario
     /// <summary>Of the 28,232 ports of the range: a quarter, the default.</summary>
     private const int TimeWaitShare = 28_232 / 4;
 
+    /// <summary>Of the rate that is offered: a load that was not carried would keep the other limits as well.</summary>
+    private const int CarriedPerSecond = Churn.PerSecond * 95 / 100;
+
     public static async Task RunAsync(Report report, Effort effort, CancellationToken cancellationToken)
     {
         (Func<Task<ChurnResult>> play, string length) = effort.Pick<(Func<Task<ChurnResult>>, string)>(
@@ -25,6 +28,7 @@ internal static class ChurnScenario
         string who = $"{Churn.PerSecond} closes/s for {length}";
         report.Add("churn", "PooledTcp", Churn.PerSecond, "closes/s", "us at p99", new Sample(churn.P99Microseconds));
         report.Add("churn", "PooledTcp", Churn.PerSecond, "closes/s", "client TIME_WAITs at most", new Sample(churn.MaxClientTimeWaits));
+        report.AtLeast("T9.carried", new Sample(churn.Created / churn.Took.TotalSeconds), CarriedPerSecond, "closes/s", $"connections created in the time that it took, {who}");
         report.NeverAbove("T9.errors", new Sample(churn.Failures.Values.Sum()), 0, "errors", $"that reached a caller, {who}");
         report.NeverAbove("T9.time-wait", new Sample(churn.MaxClientTimeWaits), TimeWaitShare, "TIME_WAITs", $"of the client by the kernel, {churn.Looks} looks, {who}");
         if (effort == Effort.Full)

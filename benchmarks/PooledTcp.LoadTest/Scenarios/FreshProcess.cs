@@ -10,7 +10,8 @@ namespace PooledTcp.LoadTest.Scenarios;
 /// <summary>
 /// Measures in new processes, one after the other, by running this program again. The JIT decides once for a process, by what it
 /// happened to see, how code is laid out and what is inlined: T1.synchronous was 1.39 to 1.71 x DefaultObjectPool in different
-/// processes of one binary, with little spread inside each. A single process is a sample of one.
+/// processes of one binary, with little spread inside each. A single process is a sample of one. And by what ran before: a parent
+/// that has played something else, or nothing, gives another figure.
 /// </summary>
 internal static class FreshProcess
 {
@@ -20,21 +21,22 @@ internal static class FreshProcess
     /// <param name="report">Learns which rounds were disturbed.</param>
     /// <param name="arguments">One of those that <see cref="RunAsync"/> knows.</param>
     /// <param name="cancellationToken">Ends it.</param>
-    public static async Task<Processes> PlayAsync(int processes, Report report, string[] arguments, CancellationToken cancellationToken)
+    /// <returns>For each comparison that a process makes, in its order, all processes.</returns>
+    public static async Task<Processes[]> PlayAsync(int processes, Report report, string[] arguments, CancellationToken cancellationToken)
     {
-        List<ProcessRounds> all = [];
+        List<ProcessRounds[]> all = [];
         while (all.Count < processes)
         {
             await using ChildProcess child = ChildProcess.Start(ChildProcess.SelfCommand([Verb, .. arguments]));
             string? line = await child.Output.ReadLineAsync(cancellationToken);
             all.Add(line is null
                 ? throw new LoadTestException($"{arguments[0]} failed in a process of its own: {await child.ReadErrorAsync(cancellationToken)}")
-                : JsonSerializer.Deserialize<ProcessRounds>(line)!);
+                : JsonSerializer.Deserialize<ProcessRounds[]>(line)!);
         }
 
-        Processes played = new(all);
-        report.Count(played.Repeated, played.Disturbed);
-        return played;
+        Processes[] comparisons = [.. all[0].Select((_, i) => new Processes([.. all.Select(process => process[i])]))];
+        report.Count(comparisons.Sum(static played => played.Repeated), comparisons.Sum(static played => played.Disturbed));
+        return comparisons;
     }
 
     /// <summary>The child's side.</summary>
@@ -43,11 +45,13 @@ internal static class FreshProcess
         using Lifeline lifeline = Lifeline.Hold();
         try
         {
-            ProcessRounds rounds = arguments switch
+            ProcessRounds[] rounds = arguments switch
             {
-                [OneCaller.Name, string effort] => await OneCaller.MeasureAsync(Enum.Parse<Effort>(effort), lifeline.Cut),
-                [StormProcesses.Name, string server, string serverId, string warmUps] =>
-                    await StormProcesses.MeasureAsync(IPEndPoint.Parse(server), serverId, warmUps, lifeline.Cut),
+                [OneCaller.Name, string effort] => [await OneCaller.MeasureAsync(Enum.Parse<Effort>(effort), lifeline.Cut)],
+                [Contended.Name, string effort] => await Contended.MeasureAsync(Enum.Parse<Effort>(effort), lifeline.Cut),
+                [HeldAcrossYield.Name, string effort] => await HeldAcrossYield.MeasureAsync(Enum.Parse<Effort>(effort), lifeline.Cut),
+                [StormProcesses.Name, string server, string serverId, string warmUps, string effort] =>
+                    [await StormProcesses.MeasureAsync(IPEndPoint.Parse(server), serverId, warmUps, Enum.Parse<Effort>(effort), lifeline.Cut)],
                 _ => throw new LoadTestException("Nothing that is measured in a process of its own."),
             };
             Console.WriteLine(JsonSerializer.Serialize(rounds));

@@ -9,10 +9,13 @@ internal static class OneCaller
 {
     public const string Name = "one-caller";
 
+    /// <summary>PooledTcp's own.</summary>
+    private const int DefaultLimit = 100;
+
     public static async Task RunAsync(Report report, Effort effort, CancellationToken cancellationToken)
     {
         int count = effort.Pick(full: 7, inShort: 5, smoke: 1, check: 2);
-        Processes processes = await FreshProcess.PlayAsync(count, report, [Name, $"{effort}"], cancellationToken);
+        Processes processes = (await FreshProcess.PlayAsync(count, report, [Name, $"{effort}"], cancellationToken))[0];
         string floor = ObjectPoolContender.ContenderName;
         foreach (string contender in processes.Contenders)
         {
@@ -31,24 +34,27 @@ internal static class OneCaller
         report.AtMost("T1.keyed-by-name", processes.Ratio(byName, keyed), 0.5, $"x {keyed}", $"one caller by name, as the other's; {over}");
     }
 
-    /// <summary>The rounds of this process.</summary>
+    /// <summary>
+    /// The rounds of this process. One connection is warm, and limits are what they are by default: a pool of one connection is a special
+    /// case, of which not everything can happen to it.
+    /// </summary>
     public static async Task<ProcessRounds> MeasureAsync(Effort effort, CancellationToken cancellationToken)
     {
         List<Contender> contenders =
         [
-            new ObjectPoolContender(1, Holding.Briefly),
-            new PooledRentContender(1, Holding.Briefly, RentStyle.Synchronous),
-            new PooledRentContender(1, Holding.Briefly),
-            new KeyedSemaphoreRentContender(1),
-            new PooledRentContender(1, Holding.Briefly, RentStyle.Try),
-            new PooledRentContender(1, Holding.Briefly, RentStyle.AwaitedByName),
+            new ObjectPoolContender(Holding.Briefly),
+            new PooledRentContender(1, Holding.Briefly, RentStyle.Synchronous, limited: false),
+            new PooledRentContender(1, Holding.Briefly, limited: false),
+            new KeyedSemaphoreRentContender(DefaultLimit),
+            new PooledRentContender(1, Holding.Briefly, RentStyle.Try, limited: false),
+            new PooledRentContender(1, Holding.Briefly, RentStyle.AwaitedByName, limited: false),
         ];
         if (effort == Effort.Full)
         {
             contenders.AddRange(
             [
-                new PooledRentContender(1, Holding.Briefly, RentStyle.AwaitedByEndPoint),
-                new SemaphoreRentContender(1, Holding.Briefly),
+                new PooledRentContender(1, Holding.Briefly, RentStyle.AwaitedByEndPoint, limited: false),
+                new SemaphoreRentContender(DefaultLimit, Holding.Briefly),
                 new ChannelRentContender(1, Holding.Briefly),
                 new DotNettyRentContender(1, Holding.Briefly),
             ]);
@@ -60,7 +66,7 @@ internal static class OneCaller
             effort.Pick(full: 11, inShort: 7, smoke: 3, check: 5),
             contender => Slice.MeasureAsync(contender, 1, length),
             new Neighbours(),
-            new Report(TextWriter.Null),
+            new Report(TextWriter.Null, effort),
             cancellationToken);
         return rounds.Export(static slice => slice.NanosecondsEach);
     }

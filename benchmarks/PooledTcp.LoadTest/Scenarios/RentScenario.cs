@@ -14,70 +14,32 @@ internal static class RentScenario
     public const string Measure = "rent and return";
     public const string TimesObjectPool = $"x {ObjectPoolContender.ContenderName}";
 
-    private const string TimesSemaphore = "x SemaphoreSlim + stack";
-
     public static async Task RunAsync(Report report, Effort effort, CancellationToken cancellationToken)
     {
         report.Title("Rent and return of a warm connection, without I/O (T1, T2)");
         await OneCaller.RunAsync(report, effort, cancellationToken);
-        foreach (int callers in effort.Pick<int[]>([2, 4, 8, 64], [4, 8, 64], [4]).Where(callers => report.Asks($"T1.contended-{callers}")))
+        if (report.Asks("T1.contended-4"))
         {
-            await AsManyConnectionsAsync(callers, report, effort, cancellationToken);
+            await Contended.RunAsync(report, effort, cancellationToken);
         }
 
-        await HeldAcrossYieldAsync(64, 32, report, effort, cancellationToken);
-        if (report.Asks("T2.all"))
-        {
-            await HeldAcrossYieldAsync(64, 64, report, effort, cancellationToken);
-        }
-
+        await HeldAcrossYield.RunAsync(report, effort, cancellationToken);
+        await HeldAcrossYield.CountBytesAsync(report, effort, cancellationToken);
         CountBytesAndClockReads(report);
     }
 
-    private static async Task AsManyConnectionsAsync(int callers, Report report, Effort effort, CancellationToken cancellationToken)
+    /// <summary>Of several callers, in a new process.</summary>
+    public static async Task<ProcessRounds> CompareAsync(List<Contender> contenders, int callers, Effort effort, CancellationToken cancellationToken)
     {
-        ObjectPoolContender floor = new(callers, Holding.Briefly);
-        PooledRentContender pooled = new(callers, Holding.Briefly);
-        List<Contender> contenders = [floor, pooled, new SemaphoreRentContender(callers, Holding.Briefly)];
-        if (effort == Effort.Full)
-        {
-            contenders.AddRange([new ChannelRentContender(callers, Holding.Briefly), new DotNettyRentContender(callers, Holding.Briefly)]);
-        }
-
-        Rounds<Contender, Slice> rounds = await CompareAsync(contenders, callers, report, effort, cancellationToken);
-        AddAll(report, rounds, contenders, floor, callers, TimesObjectPool);
-        if (callers >= 4)
-        {
-            report.AtMost($"T1.contended-{callers}", Ratio(rounds, pooled, floor), 0.6, TimesObjectPool, $"{callers} callers on {callers} connections");
-        }
-    }
-
-    private static async Task HeldAcrossYieldAsync(int callers, int connections, Report report, Effort effort, CancellationToken cancellationToken)
-    {
-        SemaphoreRentContender byHand = new(connections, Holding.AcrossYield);
-        PooledRentContender pooled = new(connections, Holding.AcrossYield);
-        List<Contender> contenders = [byHand, pooled, new ObjectPoolContender(connections, Holding.AcrossYield)];
-        if (effort == Effort.Full)
-        {
-            contenders.AddRange([new ChannelRentContender(connections, Holding.AcrossYield), new DotNettyRentContender(connections, Holding.AcrossYield)]);
-        }
-
-        Rounds<Contender, Slice> rounds = await CompareAsync(contenders, callers, report, effort, cancellationToken);
-        foreach (Contender contender in contenders)
-        {
-            report.Add($"{Measure}, {callers} callers, held across a yield", contender.Name, connections, "connections", TimesSemaphore, Ratio(rounds, contender, byHand));
-            report.Add($"{Measure}, {callers} callers, held across a yield", contender.Name, connections, "connections", "B", rounds.Of(contender, static s => s.BytesEach));
-        }
-
-        if (connections < callers)
-        {
-            report.AtMost("T2.half", Ratio(rounds, pooled, byHand), 1.0, TimesSemaphore, $"{callers} callers over {connections} connections, held across a yield");
-            report.AtMost("T2.bytes", rounds.Of(pooled, static s => s.BytesEach), 2, "B", "the same: allocated by each, the harness included");
-        }
-        else
-        {
-            report.AtMost("T2.all", Ratio(rounds, pooled, byHand), 0.85, TimesSemaphore, $"{callers} callers over {connections} connections, held across a yield");
-        }
+        TimeSpan length = TimeSpan.FromMilliseconds(effort.Pick(100, 100, 20));
+        Rounds<Contender, Slice> rounds = await Scenario.CompareAsync(
+            contenders,
+            effort.Pick(full: 9, inShort: 7, smoke: 3, check: 5),
+            contender => Slice.MeasureAsync(contender, callers, length),
+            new Neighbours(),
+            new Report(TextWriter.Null, effort),
+            cancellationToken);
+        return rounds.Export(static slice => slice.NanosecondsEach);
     }
 
     /// <summary>Exact, since counted on the very thread: neither knows noise.</summary>
@@ -113,31 +75,6 @@ internal static class RentScenario
             lease.Complete();
         }
     }
-
-    private static Task<Rounds<Contender, Slice>> CompareAsync(
-        List<Contender> contenders, int callers, Report report, Effort effort, CancellationToken cancellationToken)
-    {
-        TimeSpan length = TimeSpan.FromMilliseconds(effort.Pick(250, 150, 20));
-        return Scenario.CompareAsync(
-            contenders,
-            effort.Pick(21, 11, 3, check: 5),
-            contender => Slice.MeasureAsync(contender, callers, length),
-            new Neighbours(),
-            report,
-            cancellationToken);
-    }
-
-    private static void AddAll(Report report, Rounds<Contender, Slice> rounds, List<Contender> contenders, Contender floor, int callers, string unit)
-    {
-        foreach (Contender contender in contenders)
-        {
-            report.Add(Measure, contender.Name, callers, "callers", unit, Ratio(rounds, contender, floor));
-            report.Add(Measure, contender.Name, callers, "callers", "ns", rounds.Of(contender, static s => s.NanosecondsEach));
-        }
-    }
-
-    private static Sample Ratio(Rounds<Contender, Slice> rounds, Contender contender, Contender to) =>
-        rounds.Ratio(contender, to, static s => s.NanosecondsEach);
 
     /// <summary>The system's clock, and how often each thread read it.</summary>
     private sealed class ReadCounter : TimeProvider

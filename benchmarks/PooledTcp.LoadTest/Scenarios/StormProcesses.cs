@@ -24,10 +24,12 @@ internal static class StormProcesses
     {
         int count = effort.Pick(full: 9, inShort: 5, smoke: 1, check: 2);
         int warmUps = effort.Pick(Warm, Warm, Cold, check: Cold);
-        Processes warm = await PlayAsync(count, warmUps, server, report, cancellationToken);
+        Processes warm = await PlayAsync(count, warmUps, server, report, effort, cancellationToken);
+        string cold = "";
         if (warmUps != Cold)
         {
-            await PlayAsync(count, Cold, server, report, cancellationToken);
+            Processes processes = await PlayAsync(count, Cold, server, report, effort, cancellationToken);
+            cold = $" ({Report.Text(processes.Ratio(StormScenario.Pooled, StormScenario.ByHand).Median)} after {Cold} storms)";
         }
 
         report.AtMost(
@@ -35,20 +37,21 @@ internal static class StormProcesses
             warm.Ratio(StormScenario.Pooled, StormScenario.ByHand),
             1.1,
             $"x {StormScenario.ByHand}",
-            $"until all {StormScenario.Callers} are answered, MaxConnecting {StormScenario.Connections}, after {warmUps} storms that warmed either up; median of {count} processes");
+            $"until all {StormScenario.Callers} are answered, MaxConnecting {StormScenario.Connections}, after {warmUps} storms that warmed either up{cold}; median of {count} processes");
     }
 
     /// <summary>The child's side: the rounds of this process.</summary>
     /// <param name="server">The echo server.</param>
     /// <param name="serverId">Its process.</param>
     /// <param name="warmUps">Storms before those that count.</param>
+    /// <param name="effort">The check's callers have more patience.</param>
     /// <param name="cancellationToken">Ends it.</param>
-    public static async Task<ProcessRounds> MeasureAsync(IPEndPoint server, string serverId, string warmUps, CancellationToken cancellationToken)
+    public static async Task<ProcessRounds> MeasureAsync(IPEndPoint server, string serverId, string warmUps, Effort effort, CancellationToken cancellationToken)
     {
         // After a few storms only a few more are still cold.
         int before = int.Parse(warmUps, CultureInfo.InvariantCulture);
         Rounds<string, Storm> rounds = await StormScenario.PlayAsync(
-            StormScenario.PooledAndByHand(server),
+            StormScenario.PooledAndByHand(server, effort).ToDictionary(static contender => contender.Key, static contender => WithoutErrors(contender.Key, contender.Value)),
             before == Cold ? 5 : 21,
             before,
             new Neighbours(int.Parse(serverId, CultureInfo.InvariantCulture)),
@@ -56,10 +59,17 @@ internal static class StormProcesses
         return rounds.Export(static storm => storm.Milliseconds);
     }
 
-    private static async Task<Processes> PlayAsync(int count, int warmUps, ServerProcess server, Report report, CancellationToken cancellationToken)
+    /// <summary>Whoever fails all callers at once would be the fastest.</summary>
+    private static Func<Task<Storm>> WithoutErrors(string contender, Func<Task<Storm>> play) => async () =>
     {
-        Processes processes = await FreshProcess.PlayAsync(
-            count, report, [Name, $"{server.EndPoint}", server.Id.ToString(CultureInfo.InvariantCulture), warmUps.ToString(CultureInfo.InvariantCulture)], cancellationToken);
+        Storm storm = await play();
+        return storm.Errors == 0 ? storm : throw new LoadTestException($"{contender} failed {storm.Errors} of {StormScenario.Callers} callers.");
+    };
+
+    private static async Task<Processes> PlayAsync(int count, int warmUps, ServerProcess server, Report report, Effort effort, CancellationToken cancellationToken)
+    {
+        Processes processes = (await FreshProcess.PlayAsync(
+            count, report, [Name, $"{server.EndPoint}", server.Id.ToString(CultureInfo.InvariantCulture), warmUps.ToString(CultureInfo.InvariantCulture), $"{effort}"], cancellationToken))[0];
         foreach (string contender in processes.Contenders)
         {
             string after = $"in new processes, after {warmUps} storms";

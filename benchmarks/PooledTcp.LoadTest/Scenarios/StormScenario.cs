@@ -62,7 +62,7 @@ internal static class StormScenario
         await using ServerProcess echo = await ServerProcess.StartAsync(ServerKind.Echo);
         await using ServerProcess bareHttp = await ServerProcess.StartAsync(ServerKind.BareHttp);
         IPEndPoint server = echo.EndPoint;
-        Dictionary<string, Func<Task<Storm>>> contenders = PooledAndByHand(server);
+        Dictionary<string, Func<Task<Storm>>> contenders = PooledAndByHand(server, effort);
         if (effort == Effort.Full)
         {
             contenders["SocketsHttpHandler, bare server"] = () => PlayHttpAsync(bareHttp.EndPoint);
@@ -88,13 +88,14 @@ internal static class StormScenario
 
         await StormProcesses.RunAsync(echo, report, effort, cancellationToken);
         report.AtMost("T6.bytes", rounds.Of(Pooled, static s => s.BytesEach), 1024, "B/rent", "dials included");
-        report.NeverAbove("T6.connections", rounds.Of(Pooled, static s => Math.Abs(s.Connections - Connections)), 0, "connections", $"more or fewer than {Connections}");
+        report.NeverAbove("T6.connections", rounds.Of(Pooled, static s => s.Connections), Connections, "connections", $"of {Connections} that are allowed");
+        report.NeverAbove("T6.missing", rounds.Of(Pooled, static s => Math.Max(0, Connections - s.Connections)), 0, "connections", $"fewer than the {Connections} that {Callers} callers need");
         report.NeverAbove("T6.errors", rounds.Of(Pooled, static s => s.Errors), 0, "errors", $"of {Callers} rents");
     }
 
-    public static Dictionary<string, Func<Task<Storm>>> PooledAndByHand(IPEndPoint server) => new(StringComparer.Ordinal)
+    public static Dictionary<string, Func<Task<Storm>>> PooledAndByHand(IPEndPoint server, Effort effort) => new(StringComparer.Ordinal)
     {
-        [Pooled] = () => PlayPooledAsync(server),
+        [Pooled] = () => PlayPooledAsync(server, effort),
         [ByHand] = () => PlayByHandAsync(server),
     };
 
@@ -104,7 +105,7 @@ internal static class StormScenario
         Rounds<string, Storm>.RunAsync(
             [.. contenders.Keys], rounds, warmUps, name => contenders[name](), static _ => Task.CompletedTask, neighbours, cancellationToken);
 
-    private static async Task<Storm> PlayPooledAsync(IPEndPoint server)
+    private static async Task<Storm> PlayPooledAsync(IPEndPoint server, Effort effort)
     {
         await using PooledTcpClient client = new(new PooledTcpOptions().AddEndpoint("server", endpoint =>
         {
@@ -112,6 +113,12 @@ internal static class StormScenario
             endpoint.MaxConnections = Connections;
             endpoint.MaxConnecting = Connections;
             endpoint.MaxWaiters = Callers;
+            if (effort == Effort.Check)
+            {
+                // A machine that others use may stop for seconds, and that is no error of the pool.
+                endpoint.RentTimeout = TimeSpan.FromMinutes(1);
+                endpoint.ConnectTimeout = TimeSpan.FromMinutes(1);
+            }
         }));
         TcpPool pool = client.GetPool("server");
         Storm storm = await PlayAsync(async () =>

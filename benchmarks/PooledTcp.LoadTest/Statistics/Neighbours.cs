@@ -15,7 +15,8 @@ internal sealed class Neighbours
     // Fields of the first line of /proc/stat: see proc_stat(5). Those behind Steal are in User already.
     private const int Idle = 3, IoWait = 4, Steal = 7;
 
-    private readonly int[] _ours;
+    private readonly int[] _ours = [];
+    private readonly Func<bool>? _told;
     private Reading _begin;
 
     /// <param name="ours">The servers of this measurement; this process is one of ours anyway.</param>
@@ -25,6 +26,9 @@ internal sealed class Neighbours
         Begin();
     }
 
+    /// <param name="told">Whether the round that has just ended was disturbed, for tests of what becomes of it.</param>
+    public Neighbours(Func<bool> told) => _told = told;
+
     public void Begin() => _begin = Read();
 
     /// <summary>Since <see cref="Begin"/>. Never where there is no /proc.</summary>
@@ -32,6 +36,11 @@ internal sealed class Neighbours
     {
         get
         {
+            if (_told is not null)
+            {
+                return _told();
+            }
+
             Reading now = Read();
             long all = now.All - _begin.All;
             return all > 0 && now.Busy - _begin.Busy - (now.Ours - _begin.Ours) > Limit * all;
