@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using PooledTcp.Connections;
 
 namespace PooledTcp.Pooling;
@@ -55,14 +56,9 @@ internal struct IdleStore
     /// <summary>An idle connection, now leased to nobody: the caller must lend, return or close it.</summary>
     public TcpConnection? TryTake()
     {
-        if (Only is { } only)
-        {
-            // Without a slot it may lie in the stack, and whoever takes it has to pop it there.
-            return only.Slot >= 0 && only.TryTake() ? only : TryTakeElsewhere();
-        }
-
-        TcpConnection? connection = Volatile.Read(ref At(_processor & _mask));
-        return connection is not null && connection.TryTake() ? connection : TryTakeElsewhere();
+        // One without a slot may lie in the stack, and whoever takes it has to pop it there.
+        TcpConnection? connection = Only ?? Volatile.Read(ref At(_processor & _mask));
+        return connection is { Slot: >= 0 } && connection.TryTake() ? connection : TryTakeElsewhere();
     }
 
     /// <summary>
@@ -102,6 +98,7 @@ internal struct IdleStore
     /// <inheritdoc cref="IdleStack.Compact"/>
     public void Compact() => _stack.Compact();
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private TcpConnection? TryTakeElsewhere()
     {
         // Somebody has the connection of our slot: perhaps this thread is on another processor by now.
