@@ -141,10 +141,14 @@ internal sealed class PooledRentContender(int connections, Holding holding, Rent
     {
         // Without a finally, as the floor.
         ValueTask<TcpLease> rent = _pool.RentAsync();
-        TcpLease lease = rent.IsCompletedSuccessfully ? rent.Result : rent.AsTask().GetAwaiter().GetResult();
+        TcpLease lease = rent.IsCompletedSuccessfully ? rent.Result : WaitFor(rent);
         lease.Complete();
         lease.Dispose();
     }
+
+    // Not where it is used: the task would have to lie in memory for this, also when it is not needed.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static TcpLease WaitFor(ValueTask<TcpLease> rent) => rent.AsTask().GetAwaiter().GetResult();
 
     private async ValueTask RentOneAsync()
     {
