@@ -239,7 +239,11 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
                 changes.Add((pool.Core, settings.Endpoints[name]));
             }
 
-            AddNamed(settings.Endpoints.Where(endpoint => !_named.ContainsKey(endpoint.Key)));
+            KeyValuePair<string, PoolSettings>[] added = [.. settings.Endpoints.Where(endpoint => !_named.ContainsKey(endpoint.Key))];
+            if (added.Length > 0)
+            {
+                AddNamed(added);
+            }
         }
 
         // Outside: it closes sockets and cancels dials, which runs callbacks.

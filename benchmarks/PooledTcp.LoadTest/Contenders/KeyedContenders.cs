@@ -117,7 +117,7 @@ internal sealed class KeyedRentContender : RentContender
 internal sealed class KeyedSemaphoreRoundContender(int keys, int steps) : RentContender($"keyed SemaphoreSlim + stack, {keys} keys", Holding.Briefly)
 {
     private readonly string[] _names = KeyedRentContender.RoundOf(KeyedRentContender.WalkOf(keys, Walk.Random), steps);
-    private readonly KeyedSemaphoreStackPool<object> _pool = new(100, static () => new(new object()));
+    private readonly KeyedSemaphoreStackPool<object> _pool = new(PooledRentContender.DefaultLimit, static () => new(new object()));
     private int _next;
 
     public override async Task OpenAsync()

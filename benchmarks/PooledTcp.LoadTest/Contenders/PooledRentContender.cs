@@ -47,6 +47,9 @@ internal sealed class PooledRentContender(int connections, Holding holding, Rent
 
     private TcpPool _pool = null!;
 
+    /// <summary>Of connections, for hand-written pools beside one whose limit is not set.</summary>
+    public static int DefaultLimit { get; } = new TcpEndpointOptions().MaxConnections;
+
     public static string NameOf(RentStyle style) => style switch
     {
         RentStyle.Try => "PooledTcp, TryRent",

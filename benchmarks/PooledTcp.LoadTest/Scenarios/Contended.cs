@@ -12,21 +12,15 @@ internal static class Contended
     public static async Task RunAsync(Report report, Effort effort, CancellationToken cancellationToken)
     {
         int count = effort.Pick(full: 5, inShort: 3, smoke: 1);
-        string floor = ObjectPoolContender.ContenderName;
         Processes[] comparisons = await FreshProcess.PlayAsync(count, report, [Name, $"{effort}"], cancellationToken);
         foreach ((int callers, Processes processes) in CallersOf(effort).Zip(comparisons))
         {
-            foreach (string contender in processes.Contenders)
-            {
-                report.Add(RentScenario.Measure, contender, callers, "callers", RentScenario.TimesObjectPool, processes.Ratio(contender, floor));
-                report.Add(RentScenario.Measure, contender, callers, "callers", "ns", processes.Of(contender));
-            }
-
+            RentScenario.AddAll(report, processes, callers);
             if (callers >= 4)
             {
                 report.AtMost(
                     $"T1.contended-{callers}",
-                    processes.Ratio(PooledRentContender.NameOf(RentStyle.Awaited), floor),
+                    processes.Ratio(PooledRentContender.NameOf(RentStyle.Awaited), ObjectPoolContender.ContenderName),
                     0.6,
                     RentScenario.TimesObjectPool,
                     $"{callers} callers on {callers} connections; median of {count} processes");

@@ -9,20 +9,12 @@ internal static class OneCaller
 {
     public const string Name = "one-caller";
 
-    /// <summary>PooledTcp's own.</summary>
-    private const int DefaultLimit = 100;
-
     public static async Task RunAsync(Report report, Effort effort, CancellationToken cancellationToken)
     {
         int count = effort.Pick(full: 7, inShort: 5, smoke: 1, check: 2);
         Processes processes = (await FreshProcess.PlayAsync(count, report, [Name, $"{effort}"], cancellationToken))[0];
         string floor = ObjectPoolContender.ContenderName;
-        foreach (string contender in processes.Contenders)
-        {
-            report.Add(RentScenario.Measure, contender, 1, "callers", RentScenario.TimesObjectPool, processes.Ratio(contender, floor));
-            report.Add(RentScenario.Measure, contender, 1, "callers", "ns", processes.Of(contender));
-        }
-
+        RentScenario.AddAll(report, processes, 1);
         string synchronous = PooledRentContender.NameOf(RentStyle.Synchronous);
         string awaited = PooledRentContender.NameOf(RentStyle.Awaited);
         string byName = PooledRentContender.NameOf(RentStyle.AwaitedByName);
@@ -45,7 +37,7 @@ internal static class OneCaller
             new ObjectPoolContender(Holding.Briefly),
             new PooledRentContender(1, Holding.Briefly, RentStyle.Synchronous, limited: false),
             new PooledRentContender(1, Holding.Briefly, limited: false),
-            new KeyedSemaphoreRentContender(DefaultLimit),
+            new KeyedSemaphoreRentContender(PooledRentContender.DefaultLimit),
             new PooledRentContender(1, Holding.Briefly, RentStyle.Try, limited: false),
             new PooledRentContender(1, Holding.Briefly, RentStyle.AwaitedByName, limited: false),
         ];
@@ -54,7 +46,7 @@ internal static class OneCaller
             contenders.AddRange(
             [
                 new PooledRentContender(1, Holding.Briefly, RentStyle.AwaitedByEndPoint, limited: false),
-                new SemaphoreRentContender(DefaultLimit, Holding.Briefly),
+                new SemaphoreRentContender(PooledRentContender.DefaultLimit, Holding.Briefly),
                 new ChannelRentContender(1, Holding.Briefly),
                 new DotNettyRentContender(1, Holding.Briefly),
             ]);

@@ -28,6 +28,16 @@ internal static class RentScenario
         CountBytesAndClockReads(report);
     }
 
+    /// <summary>What several processes measured of one comparison with DefaultObjectPool.</summary>
+    public static void AddAll(Report report, Processes processes, int callers)
+    {
+        foreach (string contender in processes.Contenders)
+        {
+            report.Add(Measure, contender, callers, "callers", TimesObjectPool, processes.Ratio(contender, ObjectPoolContender.ContenderName));
+            report.Add(Measure, contender, callers, "callers", "ns", processes.Of(contender));
+        }
+    }
+
     /// <summary>Of several callers, in a new process.</summary>
     public static async Task<ProcessRounds> CompareAsync(List<Contender> contenders, int callers, Effort effort, CancellationToken cancellationToken)
     {
