@@ -93,9 +93,14 @@ internal static class StormScenario
         report.NeverAbove("T6.errors", rounds.Of(Pooled, static s => s.Errors), 0, "errors", $"of {Callers} rents");
     }
 
-    public static Dictionary<string, Func<Task<Storm>>> PooledAndByHand(IPEndPoint server, Effort effort) => new(StringComparer.Ordinal)
+    /// <param name="server">An echo server.</param>
+    /// <param name="effort">The check's callers have more patience.</param>
+    /// <param name="hasDialed">
+    /// A server comes back: the client runs, and has its threads and what it knows of the host's ports. Else a service starts.
+    /// </param>
+    public static Dictionary<string, Func<Task<Storm>>> PooledAndByHand(IPEndPoint server, Effort effort, bool hasDialed = false) => new(StringComparer.Ordinal)
     {
-        [Pooled] = () => PlayPooledAsync(server, effort),
+        [Pooled] = () => PlayPooledAsync(server, effort, hasDialed),
         [ByHand] = () => PlayByHandAsync(server),
     };
 
@@ -105,7 +110,7 @@ internal static class StormScenario
         Rounds<string, Storm>.RunAsync(
             [.. contenders.Keys], rounds, warmUps, name => contenders[name](), static _ => Task.CompletedTask, neighbours, cancellationToken);
 
-    private static async Task<Storm> PlayPooledAsync(IPEndPoint server, Effort effort)
+    private static async Task<Storm> PlayPooledAsync(IPEndPoint server, Effort effort, bool hasDialed)
     {
         await using PooledTcpClient client = new(new PooledTcpOptions().AddEndpoint("server", endpoint =>
         {
@@ -121,6 +126,17 @@ internal static class StormScenario
             }
         }));
         TcpPool pool = client.GetPool("server");
+        if (hasDialed)
+        {
+            await pool.WarmUpAsync(1);
+            pool.Clear();
+            while (pool.GetSnapshot() is not { Idle: 0, Closing: 0 })
+            {
+                await Task.Delay(1);
+            }
+        }
+
+        int before = (int)pool.GetSnapshot().Created;
         Storm storm = await PlayAsync(async () =>
         {
             using TcpLease lease = await pool.RentAsync();
@@ -134,7 +150,7 @@ internal static class StormScenario
 
             lease.Complete();
         });
-        return storm with { Connections = (int)pool.GetSnapshot().Created };
+        return storm with { Connections = (int)pool.GetSnapshot().Created - before };
     }
 
     private static async Task<Storm> PlayByHandAsync(IPEndPoint server)
