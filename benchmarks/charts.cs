@@ -3,7 +3,7 @@
 // Between two markers stands nothing that was written by hand. A page that is not there yet begins as
 // benchmarks/performance.template.md. The markers, each closed by <!-- /figures -->:
 //   <!-- figures: gate -->                                   every target, from gate.json
-//   <!-- figures: gate | T1, T3.raw -->                      those that begin so
+//   <!-- figures: gate | T1.bytes, T3.raw-8 -->              these, in this order, and how many of all were reached
 //   <!-- figures: table | FILE | MEASURE | UNIT -->          a row for each series, a column for each x
 //   <!-- figures: list | FILE | MEASURE -->                  a row for each series and unit
 //   <!-- figures: chart | NAME | FILE | MEASURE | UNIT -->   NAME.svg beside the page
@@ -37,8 +37,8 @@ return 0;
 
 string Fill(string[] words, string page) => words switch
 {
-    ["gate"] => GateTable(""),
-    ["gate", var which] => GateTable(which),
+    ["gate"] => GateTable(Gate()),
+    ["gate", var which] => PartOfGate(which.Split(',', StringSplitOptions.TrimEntries)),
     ["machine", var file] => $"Measured {Text(Load(file), "at")} on {Text(Load(file), "machine")}.\n",
     ["table", var file, var measure, var unit] => Table(Figures(file, measure).Where(f => f.Unit == unit).ToList()),
     ["list", var file, var measure] => List(Figures(file, measure)),
@@ -61,7 +61,7 @@ List<Figure> Figures(string file, string measure)
 {
     var found = Load(file).GetProperty("figures").EnumerateArray()
         .Where(f => Text(f, "measure") == measure)
-        .Select(f => new Figure(Text(f, "series"), Number(f, "x"), Text(f, "axis"), Text(f, "unit"), Number(f, "median"), Number(f, "low"), Number(f, "high")))
+        .Select(f => new Figure(Text(f, "series"), Number(f, "x"), Text(f, "axis"), Text(f, "unit"), Number(f, "median"), Number(f, "low"), Number(f, "high"), (int)Number(f, "rounds")))
         .ToList();
     return found.Count > 0 ? found : throw new InvalidDataException($"charts: {file}.json has no '{measure}'");
 }
@@ -79,25 +79,37 @@ List<JsonElement> Gate()
     return missing.ToList() is { Count: > 0 } numbers ? throw new InvalidDataException($"charts: gate.json lacks {string.Join(", ", numbers)}") : targets;
 }
 
-string GateTable(string which)
+string GateTable(IEnumerable<JsonElement> targets)
 {
-    var prefixes = which.Split(',', StringSplitOptions.TrimEntries);
     var table = new StringBuilder("| target | measured | limit | spread | what |\n|---|---|---|---|---|\n");
-    foreach (var target in Gate())
+    foreach (var target in targets)
     {
-        var id = Text(target, "id");
-        if (prefixes.Any(prefix => id.StartsWith(prefix, StringComparison.Ordinal)))
-        {
-            var bound = target.GetProperty("atLeast").GetBoolean() ? "at least" : "at most";
-            var missed = target.GetProperty("pass").GetBoolean() ? "" : " **missed**";
-            table.Append(CultureInfo.InvariantCulture, $"| {id} | {Show(Optional(target, "value"))}{missed} | {bound} {Show(Number(target, "limit"))} {Text(target, "unit")} |");
-            var disturbed = Number(target, "disturbed") > 0 ? $"; others used the machine: {Show(Number(target, "repeated"))} rounds repeated, {Show(Number(target, "disturbed"))} kept" : "";
-            table.Append(CultureInfo.InvariantCulture, $" {Show(Optional(target, "min"))} to {Show(Optional(target, "max"))}{disturbed} | {Text(target, "what")} |\n");
-        }
+        table.Append(CultureInfo.InvariantCulture, $"| {Text(target, "id")} | {Measured(target)} | {Limit(target)} {Text(target, "unit")} |");
+        var disturbed = Number(target, "disturbed") > 0 ? $"; others used the machine: {Show(Number(target, "repeated"))} rounds repeated, {Show(Number(target, "disturbed"))} kept" : "";
+        table.Append(CultureInfo.InvariantCulture, $" {Show(Optional(target, "min"))} to {Show(Optional(target, "max"))}{disturbed} | {Text(target, "what")} |\n");
     }
 
     return table.ToString();
 }
+
+// Whoever sees a part learns whether the rest is as good.
+string PartOfGate(string[] ids)
+{
+    var all = Gate();
+    var missed = all.Where(target => !target.GetProperty("pass").GetBoolean()).Select(target => Text(target, "id")).ToArray();
+    var verdict = missed.Length == 0 ? $"All {all.Count} targets of this gate were reached." : $"{all.Count - missed.Length} of the {all.Count} targets of this gate were reached; missed: {string.Join(", ", missed)}.";
+    return $"{GateTable(ids.Select(id => all.Single(target => Text(target, "id") == id)))}\n{verdict}\n";
+}
+
+// What decides is the median, unless it is the largest value or the end of an interval: then the median stands beside it.
+static string Measured(JsonElement target)
+{
+    var value = Show(Optional(target, "value"));
+    var median = Show(Optional(target, "median"));
+    return (value == median ? value : $"{value} (median {median})") + (target.GetProperty("pass").GetBoolean() ? "" : " **missed**");
+}
+
+static string Limit(JsonElement target) => $"{(target.GetProperty("atLeast").GetBoolean() ? "at least" : "at most")} {Show(Number(target, "limit"))}";
 
 static string Table(List<Figure> figures)
 {
@@ -105,7 +117,7 @@ static string Table(List<Figure> figures)
     var table = new StringBuilder($"| {figures[0].Unit} | {string.Join(" | ", xs.Select(x => $"{Show(x)} {figures[0].Axis}"))} |\n|---|{string.Concat(xs.Select(_ => "---|"))}\n");
     foreach (var series in figures.GroupBy(f => f.Series))
     {
-        var cells = xs.Select(x => series.FirstOrDefault(f => f.X == x) is { } f ? $"{Show(f.Median)} ({Show(f.Low)}-{Show(f.High)})" : "");
+        var cells = xs.Select(x => series.FirstOrDefault(f => f.X == x) is { } f ? f.Rounds == 1 ? Show(f.Median) : $"{Show(f.Median)} ({f.Interval})" : "");
         table.Append(CultureInfo.InvariantCulture, $"| {series.Key} | {string.Join(" | ", cells)} |\n");
     }
 
@@ -117,7 +129,7 @@ static string List(List<Figure> figures)
     var table = new StringBuilder("| who | figure | median | 95 % interval |\n|---|---|---|---|\n");
     foreach (var f in figures)
     {
-        table.Append(CultureInfo.InvariantCulture, $"| {f.Series} | {f.Unit}, {Show(f.X)} {f.Axis} | {Show(f.Median)} | {Show(f.Low)}-{Show(f.High)} |\n");
+        table.Append(CultureInfo.InvariantCulture, $"| {f.Series} | {f.Unit}, {Show(f.X)} {f.Axis} | {Show(f.Median)} | {f.Interval} |\n");
     }
 
     return table.ToString();
@@ -140,7 +152,16 @@ static double? Optional(JsonElement element, string name) =>
 
 static string Show(double? number) => number is { } value ? Chart.Show(value) : "-";
 
-internal sealed record Figure(string Series, double X, string Axis, string Unit, double Median, double Low, double High);
+internal sealed record Figure(string Series, double X, string Axis, string Unit, double Median, double Low, double High, int Rounds)
+{
+    /// <summary>Of fewer than six values the interval would not be one of 95 %.</summary>
+    public string Interval => Rounds switch
+    {
+        1 => "",
+        < 6 => $"{Chart.Show(Low)}-{Chart.Show(High)}, all of {Rounds}",
+        _ => $"{Chart.Show(Low)}-{Chart.Show(High)}",
+    };
+}
 
 internal static partial class Markers
 {
@@ -212,7 +233,7 @@ internal static class Chart
         _ when value == Math.Round(value) && Math.Abs(value) < 1e9 => value.ToString("N0", CultureInfo.InvariantCulture),
         _ when Math.Abs(value) >= 100 => value.ToString("N0", CultureInfo.InvariantCulture),
         _ when Math.Abs(value) >= 10 => value.ToString("N1", CultureInfo.InvariantCulture),
-        _ => value.ToString("0.##", CultureInfo.InvariantCulture),
+        _ => value.ToString("0.###", CultureInfo.InvariantCulture),
     };
 
     /// <summary>The next of 1, 2, 4 or 8 times a power of ten: quarters of it are round.</summary>

@@ -20,6 +20,22 @@ public sealed class ClientReloadTests
     }
 
     [Fact]
+    public async Task The_only_endpoint_is_found_by_every_spelling_and_so_are_those_that_a_reload_adds()
+    {
+        await using ClientHarness client = new("cache");
+        TcpPool cache = client.Client.GetPool("cache");
+        Assert.Equal("cache", cache.Name);
+        Assert.Same(cache, client.Client.GetPool(new string("cache".AsSpan())));
+        Assert.Same(cache, client.Client.GetPool("CACHE"));
+        Assert.Throws<ArgumentException>(() => client.Client.GetPool("gateway"));
+
+        client.Apply("gateway", static o => o.MaxConnections = 7);
+        Assert.Same(cache, client.Client.GetPool("cache"));
+        Assert.Same(cache, client.Client.GetPool("CACHE"));
+        Assert.Equal("gateway", client.Client.GetPool("gateway").Name);
+    }
+
+    [Fact]
     public async Task Settings_that_one_ad_hoc_pool_cannot_take_change_none()
     {
         await using ClientHarness client = new("cache");

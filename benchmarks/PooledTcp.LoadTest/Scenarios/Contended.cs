@@ -23,7 +23,7 @@ internal static class Contended
                     processes.Ratio(PooledRentContender.NameOf(RentStyle.Awaited), ObjectPoolContender.ContenderName),
                     0.6,
                     RentScenario.TimesObjectPool,
-                    $"{callers} callers on {callers} connections; median of {count} processes");
+                    $"{callers} callers on {callers} connections, {Environment.ProcessorCount} at the same moment; median of {count} processes");
             }
         }
     }

@@ -17,7 +17,7 @@ internal static class HeldAcrossYield
 
     public static async Task RunAsync(Report report, Effort effort, CancellationToken cancellationToken)
     {
-        int count = effort.Pick(full: 7, inShort: 5, smoke: 1, check: 2);
+        int count = effort.Pick(full: 9, inShort: 9, smoke: 1, check: 2);
         string pooled = PooledRentContender.NameOf(RentStyle.Awaited);
         string byHand = SemaphoreRentContender.ContenderName;
         Processes[] comparisons = await FreshProcess.PlayAsync(count, report, [Name, $"{effort}"], cancellationToken);

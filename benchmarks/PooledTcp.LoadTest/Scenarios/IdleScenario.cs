@@ -35,7 +35,13 @@ internal static class IdleScenario
         report.Add("idle, all closed by their peer", "PooledTcp", connections, "connections", "s", new Sample(pooled.NoticedSeconds));
         report.Add("idle, all closed by their peer, from its last FIN on", "PooledTcp", connections, "connections", "s", new Sample(pooled.NoticedAfterLastSeconds));
 
-        report.AtMost("T7.bytes", new Sample(pooled.BytesEach - sockets.BytesEach), 128, "B/connection", "over a raw socket that served one request");
+        double cancellable = pooled.BytesEachCancellable - sockets.BytesEachCancellable;
+        report.AtMost(
+            "T7.bytes",
+            new Sample(pooled.BytesEach - sockets.BytesEach),
+            128,
+            "B/connection",
+            $"over a raw socket that served one request without a token ({Report.Text(cancellable)} if both could be cancelled)");
 
         // The mean: the work that comes every 30 s is in one window, which a median would drop.
         double more = pooled.CpuMilliseconds.Average() - bare.CpuMilliseconds.Average();

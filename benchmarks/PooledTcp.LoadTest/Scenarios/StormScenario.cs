@@ -9,12 +9,13 @@ using PooledTcp.LoadTest.Statistics;
 
 namespace PooledTcp.LoadTest.Scenarios;
 
-/// <summary>T6: a service starts, or a server comes back, and a thousand callers find an empty pool of 100.</summary>
+/// <summary>T6: a thousand callers find an empty pool of 100.</summary>
 internal static class StormScenario
 {
     public const int Callers = 1000;
     public const int Connections = 100;
     public const string Pooled = "PooledTcp";
+    public const string PooledAnew = "PooledTcp, new client";
     public const string ByHand = "SemaphoreSlim + stack";
 
     public static async Task RunAsync(Report report, Effort effort, CancellationToken cancellationToken)
@@ -87,20 +88,16 @@ internal static class StormScenario
         }
 
         await StormProcesses.RunAsync(echo, report, effort, cancellationToken);
-        report.AtMost("T6.bytes", rounds.Of(Pooled, static s => s.BytesEach), 1024, "B/rent", "dials included");
-        report.NeverAbove("T6.connections", rounds.Of(Pooled, static s => s.Connections), Connections, "connections", $"of {Connections} that are allowed");
-        report.NeverAbove("T6.missing", rounds.Of(Pooled, static s => Math.Max(0, Connections - s.Connections)), 0, "connections", $"fewer than the {Connections} that {Callers} callers need");
-        report.NeverAbove("T6.errors", rounds.Of(Pooled, static s => s.Errors), 0, "errors", $"of {Callers} rents");
+        report.AtMost("T6.bytes", rounds.Of(PooledAnew, static s => s.BytesEach), 1024, "B/rent", "dials included, in a new client");
+        report.NeverAbove("T6.connections", rounds.Of(PooledAnew, static s => s.Connections), Connections, "connections", $"of {Connections} that are allowed");
+        report.NeverAbove("T6.missing", rounds.Of(PooledAnew, static s => Math.Max(0, Connections - s.Connections)), 0, "connections", $"fewer than the {Connections} that {Callers} callers need");
+        report.NeverAbove("T6.errors", rounds.Of(PooledAnew, static s => s.Errors), 0, "errors", $"of {Callers} rents");
     }
 
-    /// <param name="server">An echo server.</param>
-    /// <param name="effort">The check's callers have more patience.</param>
-    /// <param name="hasDialed">
-    /// A server comes back: the client runs, and has its threads and what it knows of the host's ports. Else a service starts.
-    /// </param>
-    public static Dictionary<string, Func<Task<Storm>>> PooledAndByHand(IPEndPoint server, Effort effort, bool hasDialed = false) => new(StringComparer.Ordinal)
+    public static Dictionary<string, Func<Task<Storm>>> PooledAndByHand(IPEndPoint server, Effort effort) => new(StringComparer.Ordinal)
     {
-        [Pooled] = () => PlayPooledAsync(server, effort, hasDialed),
+        [Pooled] = () => PlayPooledAsync(server, effort, hasDialed: true),
+        [PooledAnew] = () => PlayPooledAsync(server, effort, hasDialed: false),
         [ByHand] = () => PlayByHandAsync(server),
     };
 
@@ -110,6 +107,9 @@ internal static class StormScenario
         Rounds<string, Storm>.RunAsync(
             [.. contenders.Keys], rounds, warmUps, name => contenders[name](), static _ => Task.CompletedTask, neighbours, cancellationToken);
 
+    /// <param name="server">An echo server.</param>
+    /// <param name="effort">The check's callers have more patience.</param>
+    /// <param name="hasDialed">The client has its threads, and knows the host's ports.</param>
     private static async Task<Storm> PlayPooledAsync(IPEndPoint server, Effort effort, bool hasDialed)
     {
         await using PooledTcpClient client = new(new PooledTcpOptions().AddEndpoint("server", endpoint =>
@@ -156,12 +156,20 @@ internal static class StormScenario
     private static async Task<Storm> PlayByHandAsync(IPEndPoint server)
     {
         using SemaphoreStackPool<Socket> pool = new(Connections, () => new(SocketContender.ConnectAsync(server)));
-        return await PlayAsync(async () =>
+        Storm storm = await PlayAsync(async () =>
         {
             Socket socket = await pool.RentAsync();
             await Wire.Echo.ExchangeAsync(socket, Buffer());
             pool.Return(socket);
         });
+
+        // By RST: a hundred TIME_WAITs of each storm would be in the way of the next dials, ours and others'.
+        for (int i = 0; i < Connections; i++)
+        {
+            (await pool.RentAsync()).Close(0);
+        }
+
+        return storm;
     }
 
     private static async Task<Storm> PlayUnboundedAsync(IPEndPoint server) => await PlayAsync(async () =>

@@ -12,6 +12,9 @@ internal sealed class Neighbours
     /// <summary>Of all processors. What this program's own idle threads and the kernel's do stays far below.</summary>
     private const double Limit = 0.08;
 
+    /// <summary>Ticks: the kernel's and the processes' accounts are each rounded, and in a round of 60 ms one tick is that much.</summary>
+    private const int Rounding = 2;
+
     // Fields of the first line of /proc/stat: see proc_stat(5). Those behind Steal are in User already.
     private const int Idle = 3, IoWait = 4, Steal = 7;
 
@@ -43,7 +46,7 @@ internal sealed class Neighbours
 
             Reading now = Read();
             long all = now.All - _begin.All;
-            return all > 0 && now.Busy - _begin.Busy - (now.Ours - _begin.Ours) > Limit * all;
+            return all > 0 && now.Busy - _begin.Busy - (now.Ours - _begin.Ours) > Math.Max(Limit * all, Rounding);
         }
     }
 

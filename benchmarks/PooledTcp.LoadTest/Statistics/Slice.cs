@@ -24,7 +24,8 @@ internal sealed record Slice(long Requests, double Seconds, long Bytes, double C
 
     /// <summary>
     /// Starts the workers, lets each of them get through a request, and only then looks at clock, counters and heap: what it
-    /// takes to start is in no figure, and neither is what it takes to stop.
+    /// takes to start is in no figure, and neither is what it takes to stop. But for latencies: each worker times all of its own requests
+    /// after the first.
     /// </summary>
     /// <param name="contender">Prepared for that many workers.</param>
     /// <param name="workers">Callers at a time.</param>
