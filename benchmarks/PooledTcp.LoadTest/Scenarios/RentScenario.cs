@@ -44,7 +44,7 @@ internal static class RentScenario
         TimeSpan length = TimeSpan.FromMilliseconds(effort.Pick(100, 100, 20));
         Rounds<Contender, Slice> rounds = await Scenario.CompareAsync(
             contenders,
-            effort.Pick(full: 9, inShort: 7, smoke: 3, check: 5),
+            effort.Pick(full: 9, inShort: 5, smoke: 3, check: 5),
             contender => Slice.MeasureAsync(contender, callers, length),
             new Neighbours(),
             new Report(TextWriter.Null, effort),
