@@ -8,7 +8,7 @@ namespace PooledTcp.LoadTest.Scenarios;
 
 /// <summary>
 /// How long T6 takes, in several processes: in five of one binary the median of nine rounds was 0.88 to 1.23 x the hand-written pool.
-/// targets.md has an empty pool, and does not say whether its client is new. What decides is the pool of a client that runs and has its
+/// T6 is about an empty pool, and does not say whether its client is new. What decides is the pool of a client that runs and has its
 /// threads, in a process that has dialed for long: nothing is in it that happens once. Beside it a new client in such a process, and one
 /// in a process that has dialed a few times, as a service that starts: most of that code is not compiled for speed yet.
 /// </summary>

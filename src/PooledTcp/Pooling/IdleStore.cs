@@ -1,5 +1,4 @@
 using System.Numerics;
-using System.Runtime.CompilerServices;
 using PooledTcp.Connections;
 
 namespace PooledTcp.Pooling;
@@ -98,7 +97,6 @@ internal struct IdleStore
     /// <inheritdoc cref="IdleStack.Compact"/>
     public void Compact() => _stack.Compact();
 
-    [MethodImpl(MethodImplOptions.NoInlining)]
     private TcpConnection? TryTakeElsewhere()
     {
         // Somebody has the connection of our slot: perhaps this thread is on another processor by now.
