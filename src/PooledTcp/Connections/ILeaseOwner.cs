@@ -14,7 +14,8 @@ internal interface ILeaseOwner
     /// dispose or one by a stale copy is harmless. Never throws, never blocks.
     /// </summary>
     /// <param name="connection">Whose lease ends.</param>
+    /// <param name="handle">The lease's, which the connection may have let go of.</param>
     /// <param name="version">Which lease.</param>
     /// <param name="discard">Close it whatever the caller said before, or another thread says meanwhile.</param>
-    void Return(TcpConnection connection, long version, bool discard);
+    void Return(TcpConnection connection, LeaseHandle handle, long version, bool discard);
 }

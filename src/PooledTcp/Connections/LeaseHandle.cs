@@ -8,8 +8,9 @@ namespace PooledTcp.Connections;
 /// <para>
 /// The pool holds a connection and its socket strongly for life, or a lost lease would take the socket along: its own
 /// finalizer sends RST, behind the back of the counts and the port ledger (tcp-facts section 2). What changes hands is this
-/// object. A rent moves it out of the connection, a return moves it back: two writes, no allocation, and in between nothing
-/// that the pool can reach leads here. Therefore a lease's stream and pipes are kept here, too, and not on the connection.
+/// object. The sweep takes it out of the connection of each lease that it comes across, and that lease's return brings it back;
+/// in between nothing that the pool can reach leads here. Therefore a lease's stream and pipes are kept here, too, and not on the
+/// connection. Most leases end before a sweep sees them, and write nothing: moving it at each rent took 2 ns of 24 (measured).
 /// </para>
 /// <para>
 /// An operation in flight keeps it: the caller may have nothing else in hand than the task, and a live exchange must never
@@ -24,6 +25,7 @@ namespace PooledTcp.Connections;
 internal sealed class LeaseHandle
 {
     private readonly WeakReference<LeaseHandle> _self;
+    private long _lentFor = -1;
 
     public LeaseHandle(TcpConnection connection)
     {
@@ -37,8 +39,15 @@ internal sealed class LeaseHandle
 
     public TcpConnection Connection { get; }
 
-    /// <summary>The lease it was last lent for: the only one that its loss can end. None so far: no version at all.</summary>
-    public long LentFor { get; set; } = -1;
+    /// <summary>
+    /// The lease it was last lent for: the only one that its loss can end. None so far: no version at all. Written when the lease's
+    /// record is: who reads it and finds the lease that runs may read that.
+    /// </summary>
+    public long LentFor
+    {
+        get => Volatile.Read(ref _lentFor);
+        set => Volatile.Write(ref _lentFor, value);
+    }
 
     /// <summary>The garbage collector has found that nobody holds it; whoever calls has been finalized itself.</summary>
     public bool IsLost => !_self.TryGetTarget(out _);

@@ -9,7 +9,8 @@ namespace PooledTcp.Connections;
 /// bits 0-1   phase      Pooled (the pool is handling it), Idle, Leased, Closed
 /// bit  2     receiving  a receive is in flight
 /// bit  3     sending    a send is in flight
-/// bits 4-23  operations how many began, so that a word that looks the same is the same
+/// bit  4     let go     the connection no longer has the lease's handle
+/// bits 5-23  operations how many began, so that a word that looks the same is the same
 /// bits 24-63 version    one more at each lease, so 2^40 leases before a number comes again
 /// </code>
 /// </remarks>
@@ -25,7 +26,9 @@ internal static class LeaseWord
     public const long Sending = 1 << 3;
     public const long InFlight = Receiving | Sending;
 
-    private const long OperationStep = 1 << 4;
+    public const long LetGo = 1 << 4;
+
+    private const long OperationStep = 1 << 5;
     private const long OperationMask = VersionStep - OperationStep;
 
     public const long VersionStep = 1 << 24;

@@ -9,7 +9,7 @@ internal sealed partial class TcpConnection
     public LeaseHandle HandleForHook => _handle!;
 
     /// <summary>On loan to a caller: not to a hook, nor taken by a rent that is still looking at it.</summary>
-    public bool IsOnLoan => IsLeased && Volatile.Read(ref _handle) is null;
+    public bool IsOnLoan => IsOnLoanAt(Volatile.Read(ref _word));
 
     /// <summary><see cref="WarmState.Uses"/> as the sweep saw it last. The sweep alone uses it.</summary>
     public int UsesSeen { get; set; }
@@ -52,16 +52,33 @@ internal sealed partial class TcpConnection
     public StackTrace? RentedBy => _rentedBy;
 
     /// <summary>
-    /// For the handle of a new lease. Call it last, when the connection is taken and its record begun: the connection lets go
-    /// of the handle, and from here on only the lease keeps it.
+    /// For the handle of a new lease. Call it last, when the connection is taken and its record begun: from here on the sweep may
+    /// let go of the handle.
     /// </summary>
     public LeaseHandle LendHandle()
     {
         LeaseHandle handle = _handle!;
         handle.LentFor = CurrentVersion;
-        Volatile.Write(ref _handle, null);
         return handle;
     }
+
+    /// <summary>
+    /// From here on only the lease has its handle, and if that is lost, the garbage collector finds it. Under the gate, as
+    /// <see cref="TakeBackHandle"/>. The word says so first: whoever returns the connection sees it, or has returned it before.
+    /// </summary>
+    public void LetGoOfHandle()
+    {
+        long word = Volatile.Read(ref _word);
+        if ((word & LeaseWord.LetGo) == 0
+            && IsOnLoanAt(word)
+            && Interlocked.CompareExchange(ref _word, word | LeaseWord.LetGo, word) == word)
+        {
+            _handle = null;
+        }
+    }
+
+    /// <summary>The lease is over, and the connection is the pool's. Under the gate: then whoever let go of the handle has done so.</summary>
+    public void TakeBackHandle(LeaseHandle handle) => _handle = handle;
 
     /// <summary>
     /// Another handle for the leases to come. A hook may keep its lease in the <see cref="Session"/>, which lives as long as
@@ -76,16 +93,9 @@ internal sealed partial class TcpConnection
     /// <summary>Ends the lease that was given <paramref name="version"/>; nothing happens when it has ended already.</summary>
     public void Return(LeaseHandle handle, long version, bool discard)
     {
-        if (!discard && IsPlainlyCompleted(version, out long seen) && !handle.IsLost)
+        if (!discard && IsPlainlyCompleted(version, out long seen) && _owner.TryReturnPlainly(this, seen))
         {
-            // Before the word changes hands: the next rent takes it from here. A second dispose that runs beside the first
-            // may come late and leave it here during the next lease; then that lease is not missed if it is lost.
-            _handle = handle;
-            if (_owner.TryReturnPlainly(this, seen))
-            {
-                GC.KeepAlive(handle);
-                return;
-            }
+            return;
         }
 
         ReturnCarefully(handle, version, discard);
@@ -99,7 +109,6 @@ internal sealed partial class TcpConnection
             return;
         }
 
-        _handle = handle;
         if (handle.IsLost)
         {
             // A finalizer disposes it: the last moment at which anybody could. The same as if it had not.
@@ -107,7 +116,7 @@ internal sealed partial class TcpConnection
             discard = true;
         }
 
-        _owner.Return(this, version, discard);
+        _owner.Return(this, handle, version, discard);
     }
 
     /// <summary>
@@ -125,8 +134,8 @@ internal sealed partial class TcpConnection
 
     /// <summary>True once per lease, when a caller has had it for <paramref name="limit"/>. For the sweep.</summary>
     /// <remarks>
-    /// The word, then the handle, then the record, then the word again: the handle is gone once the record of its lease was
-    /// begun, and back before the word moves on. So the record that was read is this lease's.
+    /// The word, then the handle, then the record, then the word again: the handle is lent for this lease once the record was
+    /// begun, and the next record begins after the word has moved on. So the record that was read is this lease's.
     /// </remarks>
     public bool TryFindOverdue(TimeSpan now, TimeSpan limit)
     {
@@ -139,6 +148,10 @@ internal sealed partial class TcpConnection
         _warnedOf = version;
         return true;
     }
+
+    private bool IsOnLoanAt(long word) =>
+        LeaseWord.Phase(word) == LeaseWord.Leased
+        && ((word & LeaseWord.LetGo) != 0 || Volatile.Read(ref _handle)?.LentFor == LeaseWord.Version(word));
 
     private sealed record LeaseSpan(long Version, Activity Span);
 }

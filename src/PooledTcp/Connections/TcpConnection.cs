@@ -207,7 +207,7 @@ internal sealed partial class TcpConnection : WarmState
     {
         seen = Volatile.Read(ref _word);
         return LeaseWord.IsHeldBy(seen, version)
-            && (seen & LeaseWord.InFlight) == 0
+            && (seen & (LeaseWord.InFlight | LeaseWord.LetGo)) == 0
             && Volatile.Read(ref _completedAt) == seen
             && Marks == Marks.None
 
@@ -249,7 +249,8 @@ internal sealed partial class TcpConnection : WarmState
         return false;
     }
 
-    public bool WasCompletedAt(long word) => Volatile.Read(ref _completedAt) == word;
+    /// <remarks>The sweep may have let go of the handle since.</remarks>
+    public bool WasCompletedAt(long word) => (Volatile.Read(ref _completedAt) | LeaseWord.LetGo) == (word | LeaseWord.LetGo);
 
     /// <summary>
     /// Pooled to idle. A full fence: what the publisher reads next (waiters, generation) is read after others can see the

@@ -181,6 +181,7 @@ internal sealed partial class ConnectionPool
             return;
         }
 
+        connection.LetGoOfHandle();
         PoolSettings settings = _settings;
         CloseReason? reason = FindEviction(connection, settings, now);
         if (reason == CloseReason.IdleTimeout)

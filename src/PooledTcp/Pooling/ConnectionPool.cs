@@ -205,7 +205,7 @@ internal sealed partial class ConnectionPool : IPeerCloseSink
     }
 
     /// <summary>The return of a connection that is faulty, was not completed, has pipes or TLS, or is wanted by someone.</summary>
-    public void ReturnCarefully(TcpConnection connection, long version, bool discard)
+    public void ReturnCarefully(TcpConnection connection, LeaseHandle handle, long version, bool discard)
     {
         if (connection.TakeSpan(version) is { } span)
         {
@@ -215,6 +215,14 @@ internal sealed partial class ConnectionPool : IPeerCloseSink
         if (!connection.TryEndAny(version, out long flags))
         {
             return;
+        }
+
+        if ((flags & LeaseWord.LetGo) != 0)
+        {
+            lock (_gate)
+            {
+                connection.TakeBackHandle(handle);
+            }
         }
 
         if (connection.ObservedSince is { } rentedAt)

@@ -66,7 +66,7 @@ internal sealed class HookLease : ILeaseOwner
             : throw new InvalidOperationException($"The hook left the connection unfit for a caller ({fault}).");
     }
 
-    void ILeaseOwner.Return(TcpConnection connection, long version, bool discard)
+    void ILeaseOwner.Return(TcpConnection connection, LeaseHandle handle, long version, bool discard)
     {
         if (connection.TryEndAny(version, out _))
         {

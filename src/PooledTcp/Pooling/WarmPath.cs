@@ -80,5 +80,6 @@ internal sealed class WarmPath(PoolServices services) : ILeaseOwner
         return true;
     }
 
-    void ILeaseOwner.Return(TcpConnection connection, long version, bool discard) => Pool.ReturnCarefully(connection, version, discard);
+    void ILeaseOwner.Return(TcpConnection connection, LeaseHandle handle, long version, bool discard) =>
+        Pool.ReturnCarefully(connection, handle, version, discard);
 }

@@ -85,6 +85,6 @@ internal sealed class PoolClose
 
     private sealed class NoOwner : ILeaseOwner
     {
-        public void Return(TcpConnection connection, long version, bool discard) => throw new UnreachableException();
+        public void Return(TcpConnection connection, LeaseHandle handle, long version, bool discard) => throw new UnreachableException();
     }
 }

@@ -21,7 +21,7 @@ public sealed class ProbedConnectionTests : ILeaseOwner
         _stack.Push(_connection);
     }
 
-    void ILeaseOwner.Return(TcpConnection connection, long version, bool discard) => throw new NotSupportedException();
+    void ILeaseOwner.Return(TcpConnection connection, LeaseHandle handle, long version, bool discard) => throw new NotSupportedException();
 
     [Fact]
     public void A_rent_that_came_during_the_probe_leaves_a_note_and_the_probe_pushes()

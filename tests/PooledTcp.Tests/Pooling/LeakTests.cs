@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using PooledTcp.Configuration;
@@ -12,6 +13,9 @@ namespace PooledTcp.Tests.Pooling;
 /// <summary>Leases that nobody returns: what the garbage collector finds is closed, counted and reported.</summary>
 public sealed class LeakTests
 {
+    /// <summary>One comes by meanwhile, and the connection lets go of the lease's handle.</summary>
+    private static readonly TimeSpan Sweep = TimeSpan.FromSeconds(10);
+
     /// <summary>Keeps what a test must not lose, whatever the JIT thinks of it.</summary>
     private object? _kept;
 
@@ -72,6 +76,8 @@ public sealed class LeakTests
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 1));
         pool.LosesLeases = true;
         WeakReference task = Abandon(pool);
+        await pool.UntilAsync(static now => now is { Rents: 2, Used: 1 });
+        pool.Pass(Sweep);
         await CollectUntilAsync(() => pool.Now.Closed == 1);
         Assert.Equal(1, pool.Now.ClosedByReason["leaked"]);
         await CollectUntilAsync(() => !task.IsAlive);
@@ -104,6 +110,7 @@ public sealed class LeakTests
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 1));
         pool.LosesLeases = true;
         await HoldAsync(pool, held);
+        pool.Pass(Sweep);
         for (int i = 0; i < 5; i++)
         {
             Collect();
@@ -146,9 +153,97 @@ public sealed class LeakTests
         Thread thread = new(() => LoseInFinalizables(pool.Pool, 8));
         thread.UnsafeStart();
         Assert.True(thread.Join(PoolHarness.Hang));
+        pool.Pass(Sweep);
         await CollectUntilAsync(() => pool.Now.Closed == 8);
         Assert.Equal(8, pool.Now.ClosedByReason["leaked"]);
         pool.AssertCounts(idle: 0, used: 0);
+    }
+
+    [Theory]
+    [InlineData(true, false, null)]
+    [InlineData(false, true, null)]
+    [InlineData(false, false, "abandoned")]
+    public async Task A_lease_that_comes_back_after_a_sweep_is_what_it_was(bool completedBefore, bool completedAfter, string? closed)
+    {
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 1));
+        pool.LosesLeases = true;
+        TcpLease lease = await pool.RentAsync();
+        if (completedBefore)
+        {
+            lease.Complete();
+        }
+
+        pool.Pass(Sweep);
+        if (completedAfter)
+        {
+            lease.Complete();
+        }
+
+        lease.Dispose();
+        Assert.Equal(closed is null ? [] : [closed], pool.Now.ClosedByReason.Keys);
+        if (closed is null)
+        {
+            // And its connection has the handle again, for the next lease and for one that is lost.
+            PoolHarness.Return(await pool.RentAsync());
+            Assert.Equal(1, pool.Now.Created);
+            await LoseAsync(pool);
+            await CollectUntilAsync(() => pool.Now.Closed == 1);
+        }
+    }
+
+    [Fact]
+    public async Task Returns_that_meet_the_sweep_lose_neither_the_connection_nor_its_handle()
+    {
+        await using PoolHarness pool = PoolHarness.Automatic(
+            PoolHarness.Settings(max: 1) with { IdleTimeout = Timeout.InfiniteTimeSpan, Lifetime = Timeout.InfiniteTimeSpan });
+        pool.LosesLeases = true;
+        await pool.FillAsync(1);
+        using CancellationTokenSource stop = new();
+        Task sweeps = Task.Run(() =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                pool.Pass(Sweep, Sweep);
+            }
+        });
+        for (int i = 0; i < 50_000; i++)
+        {
+            Assert.True(pool.Pool.TryRent(out TcpLease lease));
+            PoolHarness.Return(lease);
+        }
+
+        await stop.CancelAsync();
+        await sweeps.WaitAsync(PoolHarness.Hang, CancellationToken.None);
+        pool.AssertCounts(idle: 1, used: 0);
+        Assert.Equal(0, pool.Now.Closed);
+
+        await LoseAsync(pool);
+        await CollectUntilAsync(() => pool.Now.Closed == 1);
+    }
+
+    [Theory]
+    [InlineData("input")]
+    [InlineData("output")]
+    public async Task What_a_lease_left_in_its_pipes_is_found_after_a_sweep(string pipe)
+    {
+        await using PoolHarness pool = new(PoolHarness.Settings(max: 1));
+        pool.LosesLeases = true;
+        (TcpLease lease, FakeTransport transport) = await pool.DialAsync();
+        if (pipe == "output")
+        {
+            lease.Output.Write("abc"u8);
+        }
+        else
+        {
+            transport.Feed("+1\r\n+2\r\n");
+            ReadResult read = await lease.Input.ReadAsync(CancellationToken.None);
+            lease.Input.AdvanceTo(read.Buffer.GetPosition(4));
+        }
+
+        pool.Pass(Sweep);
+        lease.Complete();
+        lease.Dispose();
+        Assert.Equal(["returned_dirty"], pool.Now.ClosedByReason.Keys);
     }
 
     [Fact]
@@ -248,6 +343,16 @@ public sealed class LeakTests
     /// <summary>A rent whose lease is nobody's when the method has returned: from then on any collection may find it.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static async Task LoseAsync(PoolHarness pool, string how = "")
+    {
+        await RentAndForgetAsync(pool, how);
+        if (how != "late")
+        {
+            pool.Pass(Sweep);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static async Task RentAndForgetAsync(PoolHarness pool, string how)
     {
         TcpLease lease = await pool.RentAsync();
         switch (how)

@@ -48,7 +48,7 @@ internal sealed class CloseRig : ILeaseOwner
 
     public PortTokens Tokens => new(Ledger, Account, Limit, Time);
 
-    public void Return(TcpConnection connection, long version, bool discard) => throw new NotSupportedException();
+    public void Return(TcpConnection connection, LeaseHandle handle, long version, bool discard) => throw new NotSupportedException();
 
     /// <summary>A close, ready to start.</summary>
     public Close New(FakeTransport transport, CloseReason reason = CloseReason.IdleTimeout)
