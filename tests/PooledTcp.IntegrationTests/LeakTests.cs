@@ -11,6 +11,9 @@ public sealed class LeakTests(GarnetEmbedded server) : IClassFixture<GarnetEmbed
 {
     private const int Limit = 60_000;
 
+    /// <summary>A sweep each half second: a lost lease is found after the next.</summary>
+    private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(10);
+
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact(Timeout = Limit)]
@@ -20,6 +23,7 @@ public sealed class LeakTests(GarnetEmbedded server) : IClassFixture<GarnetEmbed
         {
             endpoint.MaxConnections = 1;
             endpoint.RentTimeout = Timeout.InfiniteTimeSpan;
+            endpoint.IdleTimeout = IdleTimeout;
         });
         TcpPool pool = client.GetPool("server");
         for (int round = 1; round <= 5; round++)
@@ -43,7 +47,11 @@ public sealed class LeakTests(GarnetEmbedded server) : IClassFixture<GarnetEmbed
     {
         await using var own = new GarnetEmbedded();
         await own.StartAsync();
-        await using PooledTcpClient client = own.NewClient(static endpoint => endpoint.MaxConnections = 20);
+        await using PooledTcpClient client = own.NewClient(static endpoint =>
+        {
+            endpoint.MaxConnections = 20;
+            endpoint.IdleTimeout = IdleTimeout;
+        });
         TcpPool pool = client.GetPool("server");
         await LoseManyAsync(pool, 20);
         await CollectUntilAsync(() => pool.GetSnapshot() is { Used: 0, Closing: 0 }, pool);

@@ -21,6 +21,12 @@ internal static class EchoScenario
 
     public static async Task RunAsync(Report report, Effort effort, CancellationToken cancellationToken)
     {
+        if (report.Asks("T3.kestrel-1"))
+        {
+            report.Title("64-byte echo against SocketsHttpHandler, one worker (T3)");
+            await HttpProcesses.RunAsync(report, effort, cancellationToken);
+        }
+
         await using ServerProcess echo = await ServerProcess.StartAsync(ServerKind.Echo);
         await using ServerProcess bareHttp = await ServerProcess.StartAsync(ServerKind.BareHttp);
         await using ServerProcess kestrel = await ServerProcess.StartAsync(ServerKind.Kestrel);
@@ -37,11 +43,6 @@ internal static class EchoScenario
         }
 
         report.Title("64-byte echo, paired with rivals (T3)");
-        if (report.Asks("T3.kestrel-1"))
-        {
-            await HttpProcesses.RunAsync(report, effort, cancellationToken);
-        }
-
         foreach (int workers in WorkersOfTargets.Where(workers => report.Asks($"T3.connect-{workers}")))
         {
             await RivalAsync(echo, kestrel, workers, report, effort, cancellationToken);
