@@ -30,7 +30,7 @@ public readonly struct TcpLease : IAsyncDisposable, IDisposable, IEquatable<TcpL
     private readonly LeaseHandle? _handle;
     private readonly long _version;
 
-    /// <summary>For the caller, who alone holds the handle from here on.</summary>
+    /// <summary>For the caller, of a handle that was lent for this lease.</summary>
     internal TcpLease(LeaseHandle handle)
         : this(handle, handle.LentFor)
     {

@@ -295,7 +295,9 @@ internal sealed partial class ConnectionPool
                 }
                 else if (interruptLeases && !connection.IsClosed)
                 {
-                    // Leased, or in the hands of a rent that has not looked at the generation yet: it fails its check.
+                    // Leased, or in the hands of a rent that has not looked at the generation yet: it fails its check. No sweep may
+                    // come any more to let a lost lease be found.
+                    connection.LetGoOfHandle();
                     leased.Add(connection);
                 }
             }

@@ -204,7 +204,10 @@ internal sealed partial class ConnectionPool : IPeerCloseSink
         return connection.IsMarked(Marks.ExpiresSoon) ? FindExpiry(connection, Services.Clock.Read(), wasIdle: false) : null;
     }
 
-    /// <summary>The return of a connection that is faulty, was not completed, has pipes or TLS, or is wanted by someone.</summary>
+    /// <summary>
+    /// The return of a connection that is faulty, was not completed, has pipes or TLS, is wanted by someone, or has let go of the
+    /// lease's handle.
+    /// </summary>
     public void ReturnCarefully(TcpConnection connection, LeaseHandle handle, long version, bool discard)
     {
         if (connection.TakeSpan(version) is { } span)

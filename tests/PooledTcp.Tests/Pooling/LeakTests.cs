@@ -150,10 +150,9 @@ public sealed class LeakTests
 
         // On a thread that ends, and the first leases there are: a frame that lingers on a parked thread may keep what it
         // rented for as long as it likes, and with it the handle of every later lease of that connection.
-        Thread thread = new(() => LoseInFinalizables(pool.Pool, 8));
+        Thread thread = new(() => LoseInFinalizables(pool, 8));
         thread.UnsafeStart();
         Assert.True(thread.Join(PoolHarness.Hang));
-        pool.Pass(Sweep);
         await CollectUntilAsync(() => pool.Now.Closed == 8);
         Assert.Equal(8, pool.Now.ClosedByReason["leaked"]);
         pool.AssertCounts(idle: 0, used: 0);
@@ -191,6 +190,26 @@ public sealed class LeakTests
         }
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task It_is_found_after_a_close_that_came_before_any_sweep(bool client)
+    {
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 1));
+        pool.LosesLeases = true;
+        await RentAndForgetAsync(pool, "");
+        if (client)
+        {
+            pool.Core.Close();
+        }
+        else
+        {
+            pool.Pool.Clear(interruptLeases: true);
+        }
+
+        await CollectUntilAsync(() => pool.Now.Used == 0);
+    }
+
     [Fact]
     public async Task Returns_that_meet_the_sweep_lose_neither_the_connection_nor_its_handle()
     {
@@ -198,22 +217,20 @@ public sealed class LeakTests
             PoolHarness.Settings(max: 1) with { IdleTimeout = Timeout.InfiniteTimeSpan, Lifetime = Timeout.InfiniteTimeSpan });
         pool.LosesLeases = true;
         await pool.FillAsync(1);
-        using CancellationTokenSource stop = new();
         Task sweeps = Task.Run(() =>
         {
-            while (!stop.IsCancellationRequested)
+            for (int i = 0; i < 2_000; i++)
             {
                 pool.Pass(Sweep, Sweep);
             }
         });
-        for (int i = 0; i < 50_000; i++)
+        while (!sweeps.IsCompleted)
         {
             Assert.True(pool.Pool.TryRent(out TcpLease lease));
             PoolHarness.Return(lease);
         }
 
-        await stop.CancelAsync();
-        await sweeps.WaitAsync(PoolHarness.Hang, CancellationToken.None);
+        await sweeps;
         pool.AssertCounts(idle: 1, used: 0);
         Assert.Equal(0, pool.Now.Closed);
 
@@ -380,14 +397,19 @@ public sealed class LeakTests
         }
     }
 
-    private static void LoseInFinalizables(TcpPool pool, int count)
+    private static void LoseInFinalizables(PoolHarness pool, int count)
     {
-        for (int i = 0; i < count; i++)
+        List<DisposesInItsFinalizer> lost = [];
+        while (lost.Count < count)
         {
-            Assert.True(pool.TryRent(out TcpLease lease));
+            Assert.True(pool.Pool.TryRent(out TcpLease lease));
             lease.Complete();
-            GC.KeepAlive(new DisposesInItsFinalizer(lease));
+            lost.Add(new DisposesInItsFinalizer(lease));
         }
+
+        // Before that they would be ordinary returns.
+        pool.Pass(Sweep);
+        GC.KeepAlive(lost);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
