@@ -1,7 +1,7 @@
 // Fills the figures of a page, and draws its charts, from what the load test wrote:
 //   dotnet run --file benchmarks/charts.cs -- RESULTS-FOLDER PAGE.md...
-// Between two markers stands nothing that was written by hand. A page that is not there yet begins as
-// benchmarks/performance.template.md. The markers, each closed by <!-- /figures -->:
+// Between two markers stands nothing that was written by hand. performance.md is written anew from benchmarks/performance.template.md.
+// The markers, each closed by <!-- /figures -->:
 //   <!-- figures: gate -->                                   every target, from gate.json
 //   <!-- figures: gate | T1.bytes, T3.raw-8 -->              these, in this order, and how many of all were reached
 //   <!-- figures: table | FILE | MEASURE | UNIT -->          a row for each series, a column for each x
@@ -23,7 +23,7 @@ if (args is not [var results, .. var pages] || pages.Length == 0)
 var files = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
 foreach (var page in pages)
 {
-    var text = File.ReadAllText(File.Exists(page) ? page : "benchmarks/performance.template.md");
+    var text = File.ReadAllText(Path.GetFileName(page) == "performance.md" ? "benchmarks/performance.template.md" : page);
     var filled = Markers.Figures().Replace(text, match =>
     {
         var words = match.Groups["what"].Value.Split('|', StringSplitOptions.TrimEntries);
@@ -40,9 +40,9 @@ string Fill(string[] words, string page) => words switch
     ["gate"] => GateTable(Gate()),
     ["gate", var which] => PartOfGate(which.Split(',', StringSplitOptions.TrimEntries)),
     ["machine", var file] => $"Measured {Text(Load(file), "at")} on {Text(Load(file), "machine")}.\n",
-    ["table", var file, var measure, var unit] => Table(Figures(file, measure).Where(f => f.Unit == unit).ToList()),
+    ["table", var file, var measure, var unit] => Table(OfUnit(file, measure, unit)),
     ["list", var file, var measure] => List(Figures(file, measure)),
-    ["chart", var name, var file, var measure, var unit] => ChartOf(name, Figures(file, measure).Where(f => f.Unit == unit).ToList(), page),
+    ["chart", var name, var file, var measure, var unit] => ChartOf(name, OfUnit(file, measure, unit), page),
     _ => throw new InvalidDataException($"charts: a marker that nobody knows: {string.Join(" | ", words)}"),
 };
 
@@ -51,11 +51,19 @@ JsonElement Load(string name)
     if (!files.TryGetValue(name, out var json))
     {
         json = JsonDocument.Parse(File.ReadAllText(Path.Combine(results, name + ".json"))).RootElement;
+        if (json.ValueKind == JsonValueKind.Object && Text(json, "effort") != "full")
+        {
+            throw new InvalidDataException($"charts: {name}.json is a short form of '{name}'");
+        }
+
         files.Add(name, json);
     }
 
     return json;
 }
+
+List<Figure> OfUnit(string file, string measure, string unit) =>
+    Figures(file, measure).Where(f => f.Unit == unit).ToList() is { Count: > 0 } found ? found : throw new InvalidDataException($"charts: {file}.json has no '{measure}' in '{unit}'");
 
 List<Figure> Figures(string file, string measure)
 {
@@ -117,7 +125,7 @@ static string Table(List<Figure> figures)
     var table = new StringBuilder($"| {figures[0].Unit} | {string.Join(" | ", xs.Select(x => $"{Show(x)} {figures[0].Axis}"))} |\n|---|{string.Concat(xs.Select(_ => "---|"))}\n");
     foreach (var series in figures.GroupBy(f => f.Series))
     {
-        var cells = xs.Select(x => series.FirstOrDefault(f => f.X == x) is { } f ? f.Rounds == 1 ? Show(f.Median) : $"{Show(f.Median)} ({f.Interval})" : "");
+        var cells = xs.Select(x => series.FirstOrDefault(f => f.X == x) is { } f ? f.Cell : "");
         table.Append(CultureInfo.InvariantCulture, $"| {series.Key} | {string.Join(" | ", cells)} |\n");
     }
 
@@ -161,6 +169,8 @@ internal sealed record Figure(string Series, double X, string Axis, string Unit,
         < 6 => $"{Chart.Show(Low)}-{Chart.Show(High)}, all of {Rounds}",
         _ => $"{Chart.Show(Low)}-{Chart.Show(High)}",
     };
+
+    public string Cell => Rounds == 1 ? Chart.Show(Median) : $"{Chart.Show(Median)} ({Interval})";
 }
 
 internal static partial class Markers

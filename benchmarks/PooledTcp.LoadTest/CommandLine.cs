@@ -42,7 +42,7 @@ internal static class CommandLine
             report.TellDisturbed();
             if (parsed.GetValue(Json) is { } file)
             {
-                await ReportFile.WriteAllAsync(file, scenario.Name, report);
+                await ReportFile.WriteAllAsync(file, scenario.Name, effort, report);
             }
 
             return ExitCode(report, effort);

@@ -47,7 +47,14 @@ internal sealed class DotNettyContender(IPEndPoint server, Wire wire, int connec
         IChannel channel = await _pool.AcquireAsync();
         ReplyHandler handler = channel.Pipeline.Get<ReplyHandler>();
         Task reply = handler.Expect(wire.ReplyLength);
-        await channel.WriteAndFlushAsync(Unpooled.WrappedBuffer(wire.Request));
+
+        // To await the write as well would be another hop to the thread pool: only its failure is of interest.
+        _ = channel.WriteAndFlushAsync(Unpooled.WrappedBuffer(wire.Request)).ContinueWith(
+            static (write, handler) => ((ReplyHandler)handler!).Fail(write.Exception!),
+            handler,
+            CancellationToken.None,
+            TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
+            TaskScheduler.Default);
         await reply;
         await _pool.ReleaseAsync(channel);
     }
@@ -92,6 +99,8 @@ internal sealed class DotNettyContender(IPEndPoint server, Wire wire, int connec
             Volatile.Write(ref _reply, reply);
             return reply.Task;
         }
+
+        public void Fail(Exception exception) => _reply?.TrySetException(exception);
 
         protected override void ChannelRead0(IChannelHandlerContext ctx, IByteBuffer msg)
         {

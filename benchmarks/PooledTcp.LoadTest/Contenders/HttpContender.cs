@@ -7,6 +7,8 @@ namespace PooledTcp.LoadTest.Contenders;
 /// <summary>SocketsHttpHandler, HTTP/1.1: the best pool that .NET has, with a protocol of its own on top.</summary>
 internal sealed class HttpContender(string name, IPEndPoint server, int connections) : Contender(name)
 {
+    public const string OnKestrel = "SocketsHttpHandler, Kestrel";
+
     private readonly Uri _uri = new($"http://{server}/");
     private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler
     {

@@ -220,6 +220,7 @@ internal sealed class KeyedEchoContender : Contender
 {
     private readonly string[] _names;
     private readonly int _workers;
+    private readonly int[] _reached;
     private readonly PooledTcpClient _client;
     private TcpPool[] _handles = [];
 
@@ -227,6 +228,7 @@ internal sealed class KeyedEchoContender : Contender
         : base($"PooledTcp, {keys} keys")
     {
         _workers = workers;
+        _reached = [.. Enumerable.Range(0, workers).Select(number => number % keys)];
         _names = KeyedRentContender.NamesOf(keys);
         PooledTcpOptions options = new();
         foreach (string name in _names)
@@ -253,7 +255,9 @@ internal sealed class KeyedEchoContender : Contender
     public override async Task WorkAsync(Worker worker)
     {
         byte[] buffer = new byte[Wire.PayloadLength];
-        int key = worker.Number % _handles.Length;
+
+        // Goes on where it was: a slice is too short for the whole round.
+        int key = _reached[worker.Number];
         while (worker.Goes)
         {
             key = key + _workers < _handles.Length ? key + _workers : worker.Number % _handles.Length;
@@ -269,6 +273,8 @@ internal sealed class KeyedEchoContender : Contender
             lease.Complete();
             worker.Done();
         }
+
+        _reached[worker.Number] = key;
     }
 
     protected override ValueTask CloseAsync() => _client.DisposeAsync();

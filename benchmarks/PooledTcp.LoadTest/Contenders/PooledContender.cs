@@ -13,13 +13,23 @@ internal sealed class PooledContender : Contender
     private readonly Wire _wire;
     private readonly int _connections;
     private readonly bool _byStream;
+    private readonly CancellationTokenSource? _caller;
 
-    public PooledContender(string name, IPEndPoint server, Wire wire, int connections, bool byStream = false, IMeterFactory? meters = null)
+    /// <param name="name">Of this contender.</param>
+    /// <param name="server">Where it connects.</param>
+    /// <param name="wire">What it says.</param>
+    /// <param name="connections">At most, and warm.</param>
+    /// <param name="byStream">Instead of by the direct API.</param>
+    /// <param name="withToken">Every call gets a token that may be cancelled, as a service's calls do.</param>
+    /// <param name="meters">Where its instruments are made.</param>
+    public PooledContender(
+        string name, IPEndPoint server, Wire wire, int connections, bool byStream = false, bool withToken = false, IMeterFactory? meters = null)
         : base(name)
     {
         _wire = wire;
         _connections = connections;
         _byStream = byStream;
+        _caller = withToken ? new CancellationTokenSource() : null;
         _client = new PooledTcpClient(
             new PooledTcpOptions().AddEndpoint("server", endpoint =>
             {
@@ -34,19 +44,24 @@ internal sealed class PooledContender : Contender
 
     public override Task WorkAsync(Worker worker) => _byStream ? WorkByStreamAsync(worker) : WorkDirectlyAsync(worker);
 
-    protected override ValueTask CloseAsync() => _client.DisposeAsync();
+    protected override ValueTask CloseAsync()
+    {
+        _caller?.Dispose();
+        return _client.DisposeAsync();
+    }
 
     private async Task WorkDirectlyAsync(Worker worker)
     {
         byte[] buffer = new byte[_wire.ReplyLength];
+        CancellationToken token = _caller?.Token ?? default;
         while (worker.Goes)
         {
-            using TcpLease lease = await _pool.RentAsync();
-            await lease.SendAsync(_wire.Request);
+            using TcpLease lease = await _pool.RentAsync(token);
+            await lease.SendAsync(_wire.Request, token);
             int received = 0;
             while (received < buffer.Length)
             {
-                int count = await lease.ReceiveAsync(buffer.AsMemory(received));
+                int count = await lease.ReceiveAsync(buffer.AsMemory(received), token);
                 received += count > 0 ? count : throw new EndOfStreamException("The server closed before it had answered.");
             }
 

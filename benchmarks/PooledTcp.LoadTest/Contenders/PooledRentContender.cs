@@ -35,7 +35,8 @@ internal sealed class PooledRentContender(int connections, Holding holding, Rent
 
     private static readonly IPEndPoint Address = new(IPAddress.Loopback, 1);
 
-    private readonly PooledTcpClient _client = NullClient.Create([Endpoint], endpoint =>
+    // By name beside another one: with a single endpoint the client would look nothing up, and the hand-written pools do.
+    private readonly PooledTcpClient _client = NullClient.Create(style == RentStyle.AwaitedByName ? [Endpoint, "queue"] : [Endpoint], endpoint =>
     {
         if (limited)
         {

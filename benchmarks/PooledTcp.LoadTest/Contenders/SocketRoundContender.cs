@@ -13,6 +13,7 @@ internal sealed class SocketRoundContender(IPEndPoint server, int connections, i
     : Contender($"raw sockets, {connections} in turn")
 {
     private readonly Socket[] _sockets = new Socket[connections];
+    private readonly int[] _reached = [.. Enumerable.Range(0, workers)];
 
     public override async Task OpenAsync()
     {
@@ -28,7 +29,7 @@ internal sealed class SocketRoundContender(IPEndPoint server, int connections, i
     public override async Task WorkAsync(Worker worker)
     {
         byte[] buffer = new byte[Wire.PayloadLength];
-        int next = worker.Number;
+        int next = _reached[worker.Number];
         while (worker.Goes)
         {
             next = next + workers < connections ? next + workers : worker.Number;
@@ -43,6 +44,8 @@ internal sealed class SocketRoundContender(IPEndPoint server, int connections, i
 
             worker.Done();
         }
+
+        _reached[worker.Number] = next;
     }
 
     protected override ValueTask CloseAsync()

@@ -18,9 +18,10 @@ internal static class ReportFile
     public static Task WriteTargetsAsync(FileInfo file, Report report) => WriteAsync(file, report.Targets);
 
     /// <summary>A scenario's: the machine, every figure, and the targets that were looked at.</summary>
-    public static Task WriteAllAsync(FileInfo file, string command, Report report) => WriteAsync(file, new
+    public static Task WriteAllAsync(FileInfo file, string command, Effort effort, Report report) => WriteAsync(file, new
     {
         Command = command,
+        Effort = effort,
         At = DateTime.UtcNow.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture) + " UTC",
         Machine = DescribeMachine(),
         RoundsRepeated = report.Disturbed.Repeated,

@@ -11,7 +11,7 @@ internal static class Contended
 
     public static async Task RunAsync(Report report, Effort effort, CancellationToken cancellationToken)
     {
-        int count = effort.Pick(full: 5, inShort: 3, smoke: 1);
+        int count = effort.Pick(full: 5, inShort: 5, smoke: 1);
         Processes[] comparisons = await FreshProcess.PlayAsync(count, report, [Name, $"{effort}"], cancellationToken);
         foreach ((int callers, Processes processes) in CallersOf(effort).Zip(comparisons))
         {

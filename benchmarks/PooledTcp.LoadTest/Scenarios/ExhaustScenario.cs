@@ -87,7 +87,7 @@ internal static class ExhaustScenario
                     {
                         await ConnectPerRequest.ExchangeAsync(server.EndPoint);
                     }
-                    catch (SocketException)
+                    catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressNotAvailable)
                     {
                         Interlocked.Increment(ref failed);
                     }

@@ -25,40 +25,44 @@ internal static class GrowScenario
 
     private static async Task WithKeysAsync(Report report, Effort effort, CancellationToken cancellationToken)
     {
+        List<Point> points = [];
         foreach (int keys in effort.Pick<int[]>([1, 10, 100, 1_000, 10_000], [1, 10_000], [1, 100]))
         {
-            KeyedRentContender byHandle = new(keys, byName: false, Math.Max(keys, 1000));
-            KeyedRentContender byName = new(keys, byName: true, Math.Max(keys, 1000));
-            KeyedRentContender inOrder = new(keys, byName: false, Math.Max(keys, 1000), Walk.AsMade);
-            KeyedSemaphoreRoundContender byHand = new(keys, Math.Max(keys, 1000));
-            Rounds<Contender, Slice> rounds = await CompareAsync([byHandle, byName, inOrder, byHand], 1, report, effort, cancellationToken);
-            Add(report, "grow, keys", "keys", keys, rounds, (byHandle, "PooledTcp by handle"), (byName, "PooledTcp by name"), (inOrder, "PooledTcp by handle, as made"), (byHand, "keyed SemaphoreSlim + stack"));
+            int steps = Math.Max(keys, 1000);
+            points.Add(new(new KeyedRentContender(keys, byName: false, steps), "PooledTcp by handle", keys, 1));
+            points.Add(new(new KeyedRentContender(keys, byName: true, steps), "PooledTcp by name", keys, 1));
+            points.Add(new(new KeyedRentContender(keys, byName: false, steps, Walk.AsMade), "PooledTcp by handle, as made", keys, 1));
+            points.Add(new(new KeyedSemaphoreRoundContender(keys, steps), "keyed SemaphoreSlim + stack", keys, 1));
         }
+
+        await MeasureAsync("grow, keys", "keys", points, report, effort, cancellationToken);
     }
 
     private static async Task WithConnectionsAsync(Report report, Effort effort, CancellationToken cancellationToken)
     {
         // More than there are slots, so that the shared stack is in it.
         const int Callers = 8;
+        List<Point> points = [];
         foreach (int connections in effort.Pick<int[]>([8, 64, 512, 4_096, 10_000], [8, 10_000], [8, 64]))
         {
-            PooledRentContender pooled = new(connections, Holding.AcrossYield);
-            SemaphoreRentContender byHand = new(connections, Holding.AcrossYield);
-            Rounds<Contender, Slice> rounds = await CompareAsync([pooled, byHand], Callers, report, effort, cancellationToken);
-            Add(report, "grow, connections", "connections", connections, rounds, (pooled, PooledTcp), (byHand, byHand.Name));
+            points.Add(new(new PooledRentContender(connections, Holding.AcrossYield), PooledTcp, connections, Callers));
+            points.Add(new(new SemaphoreRentContender(connections, Holding.AcrossYield), SemaphoreRentContender.ContenderName, connections, Callers));
         }
+
+        await MeasureAsync("grow, connections", "connections", points, report, effort, cancellationToken);
     }
 
     private static async Task WithWaitersAsync(Report report, Effort effort, CancellationToken cancellationToken)
     {
         const int Connections = 32;
+        List<Point> points = [];
         foreach (int waiters in effort.Pick<int[]>([0, 32, 96, 224, 992], [0, 992], [0, 32]))
         {
-            PooledRentContender pooled = new(Connections, Holding.AcrossYield);
-            SemaphoreRentContender byHand = new(Connections, Holding.AcrossYield);
-            Rounds<Contender, Slice> rounds = await CompareAsync([pooled, byHand], Connections + waiters, report, effort, cancellationToken);
-            Add(report, "grow, waiters", "waiters", waiters, rounds, (pooled, PooledTcp), (byHand, byHand.Name));
+            points.Add(new(new PooledRentContender(Connections, Holding.AcrossYield), PooledTcp, waiters, Connections + waiters));
+            points.Add(new(new SemaphoreRentContender(Connections, Holding.AcrossYield), SemaphoreRentContender.ContenderName, waiters, Connections + waiters));
         }
+
+        await MeasureAsync("grow, waiters", "waiters", points, report, effort, cancellationToken);
     }
 
     private static async Task WithClosesAsync(Report report, Effort effort, CancellationToken cancellationToken)
@@ -84,25 +88,27 @@ internal static class GrowScenario
 
     private static Task<ChurnResult> AtAsync(int perSecond) => Churn.RunAsync(static _ => { }, TimeSpan.FromSeconds(10), perSecond);
 
-    private static Task<Rounds<Contender, Slice>> CompareAsync(
-        List<Contender> contenders, int callers, Report report, Effort effort, CancellationToken cancellationToken)
+    /// <summary>
+    /// All points of a chart in the same rounds. One after the other they met different minutes: 8 callers took 120 ns on 8 and on 10,000
+    /// connections, and on 64 and 512 in between 400, with either pool.
+    /// </summary>
+    private static async Task MeasureAsync(
+        string measure, string axis, List<Point> points, Report report, Effort effort, CancellationToken cancellationToken)
     {
-        TimeSpan length = TimeSpan.FromMilliseconds(effort.Pick(200, 100, 20));
-        return Scenario.CompareAsync(
-            contenders,
-            effort.Pick(15, 5, 2),
-            contender => Slice.MeasureAsync(contender, callers, length),
+        TimeSpan length = TimeSpan.FromMilliseconds(effort.Pick(100, 100, 20));
+        Dictionary<Contender, int> callers = points.ToDictionary(static point => point.Contender, static point => point.Callers);
+        Rounds<Contender, Slice> rounds = await Scenario.CompareAsync(
+            [.. callers.Keys],
+            effort.Pick(25, 5, 2),
+            contender => Slice.MeasureAsync(contender, callers[contender], length),
             new Neighbours(),
             report,
             cancellationToken);
-    }
-
-    private static void Add(
-        Report report, string measure, string axis, double x, Rounds<Contender, Slice> rounds, params (Contender Contender, string Series)[] contenders)
-    {
-        foreach ((Contender contender, string series) in contenders)
+        foreach (Point point in points)
         {
-            report.Add(measure, series, x, axis, "ns", rounds.Of(contender, static s => s.NanosecondsEach));
+            report.Add(measure, point.Series, point.X, axis, "ns", rounds.Of(point.Contender, static s => s.NanosecondsEach));
         }
     }
+
+    private sealed record Point(Contender Contender, string Series, double X, int Callers);
 }

@@ -44,6 +44,10 @@ internal static class KeysScenario
         KeyedRentContender oneByName = new(1, byName: true, keys);
         KeyedRentContender byHandle = new(keys, byName: false, keys, Walk.AsMade);
         KeyedRentContender byName = new(keys, byName: true, keys, Walk.AsMade);
+        KeyedRentContender byHandleAtRandom = new(keys, byName: false, keys);
+        KeyedRentContender byNameAtRandom = new(keys, byName: true, keys);
+        ObjectPoolRoundContender floorByHandleAtRandom = new(keys, byName: false, keys);
+        ObjectPoolRoundContender floorByNameAtRandom = new(keys, byName: true, keys);
         ObjectPoolRoundContender oneFloorByHandle = new(1, byName: false, keys);
         ObjectPoolRoundContender oneFloorByName = new(1, byName: true, keys);
 
@@ -52,10 +56,10 @@ internal static class KeysScenario
         [
             (byHandle, oneByHandle),
             (byName, oneByName),
-            (new KeyedRentContender(keys, byName: false, keys), oneByHandle),
-            (new KeyedRentContender(keys, byName: true, keys), oneByName),
-            (new ObjectPoolRoundContender(keys, byName: false, keys), oneFloorByHandle),
-            (new ObjectPoolRoundContender(keys, byName: true, keys), oneFloorByName),
+            (byHandleAtRandom, oneByHandle),
+            (byNameAtRandom, oneByName),
+            (floorByHandleAtRandom, oneFloorByHandle),
+            (floorByNameAtRandom, oneFloorByName),
             (new ObjectPoolRoundContender(keys, byName: false, keys, Walk.AsMade), oneFloorByHandle),
             (new ObjectPoolRoundContender(keys, byName: true, keys, Walk.AsMade), oneFloorByName),
             (new KeyedSemaphoreRoundContender(keys, keys), new KeyedSemaphoreRoundContender(1, keys)),
@@ -75,8 +79,21 @@ internal static class KeysScenario
             report.Add(Measure, contender.Name, keys, "keys", "ns", rounds.Of(contender, static s => s.NanosecondsEach));
         }
 
-        report.AtMost("T8.handle", rounds.Ratio(byHandle, oneByHandle, static s => s.NanosecondsEach), 2, "x one key", $"rent and return by handle, {keys} keys in the order of their names, in which the pools are made");
-        report.AtMost("T8.name", rounds.Ratio(byName, oneByName, static s => s.NanosecondsEach), 3, "x one key by name", $"rent and return by name, {keys} keys in the order of their names, in which the pools are made");
+        report.AtMost(
+            "T8.handle",
+            rounds.Ratio(byHandle, oneByHandle, static s => s.NanosecondsEach),
+            2,
+            "x one key",
+            $"rent and return by handle, {keys} keys in the order of their names, in which the pools are made; {AtRandom(byHandleAtRandom, oneByHandle, floorByHandleAtRandom, oneFloorByHandle)}");
+        report.AtMost(
+            "T8.name",
+            rounds.Ratio(byName, oneByName, static s => s.NanosecondsEach),
+            3,
+            "x one key by name",
+            $"rent and return by name, {keys} keys in the order of their names, in which the pools are made; {AtRandom(byNameAtRandom, oneByName, floorByNameAtRandom, oneFloorByName)}");
+
+        string AtRandom(Contender pool, Contender withOneKey, Contender floor, Contender floorWithOneKey) =>
+            $"in random order {Report.Text(rounds.Ratio(pool, withOneKey, static s => s.NanosecondsEach).Median)}, and as many DefaultObjectPools {Report.Text(rounds.Ratio(floor, floorWithOneKey, static s => s.NanosecondsEach).Median)} x one of them";
     }
 
     /// <summary>

@@ -36,7 +36,7 @@ internal static class SpikeScenario
         {
             report.Add("spike", series, Callers, "callers", "connections in the end", new Sample(bursts.Select(static b => (double)b.Connections)));
             report.Add("spike", series, Callers, "callers", "ms of wait at p50", new Sample(bursts.Select(static b => b.Wait(0.50))));
-            report.Add("spike", series, Callers, "callers", "ms of wait at p99", new Sample(bursts.Select(static b => b.Wait(0.99))));
+            report.Add("spike", series, Callers, "callers", "ms of wait at p99, which of 50 is the longest", new Sample(bursts.Select(static b => b.Wait(0.99))));
         }
 
         report.NeverAbove(

@@ -39,7 +39,9 @@ internal static class StormScenario
                     endpoint =>
                     {
                         endpoint.MaxConnecting = maxConnecting;
-                        endpoint.MaxConnections = Connections;
+
+                        // Not the same limit: that would keep MaxConnecting for it.
+                        endpoint.MaxConnections = 2 * Connections;
                         endpoint.MaxWaiters = Callers;
                     },
                     connector);
@@ -64,6 +66,7 @@ internal static class StormScenario
         await using ServerProcess bareHttp = await ServerProcess.StartAsync(ServerKind.BareHttp);
         IPEndPoint server = echo.EndPoint;
         Dictionary<string, Func<Task<Storm>>> contenders = PooledAndByHand(server, effort);
+        contenders[PooledAnew] = () => PlayPooledAsync(server, effort, hasDialed: false);
         if (effort == Effort.Full)
         {
             contenders["SocketsHttpHandler, bare server"] = () => PlayHttpAsync(bareHttp.EndPoint);
@@ -97,7 +100,6 @@ internal static class StormScenario
     public static Dictionary<string, Func<Task<Storm>>> PooledAndByHand(IPEndPoint server, Effort effort) => new(StringComparer.Ordinal)
     {
         [Pooled] = () => PlayPooledAsync(server, effort, hasDialed: true),
-        [PooledAnew] = () => PlayPooledAsync(server, effort, hasDialed: false),
         [ByHand] = () => PlayByHandAsync(server),
     };
 
@@ -176,6 +178,9 @@ internal static class StormScenario
     {
         using Socket socket = await SocketContender.ConnectAsync(server);
         await Wire.Echo.ExchangeAsync(socket, Buffer());
+
+        // As above, of a thousand.
+        socket.Close(0);
     });
 
     private static async Task<Storm> PlayHttpAsync(IPEndPoint server)

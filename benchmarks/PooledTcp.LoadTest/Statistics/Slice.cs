@@ -36,10 +36,11 @@ internal sealed record Slice(long Requests, double Seconds, long Bytes, double C
     {
         StopFlag stop = new();
         Worker[] all = [.. Enumerable.Range(0, workers).Select(number => new Worker(number, stop, timed))];
-        Task work = Task.WhenAll(all.Select(worker => Task.Run(() => contender.WorkAsync(worker))));
+        Task[] works = [.. all.Select(worker => Task.Run(() => contender.WorkAsync(worker)))];
+        Task work = Task.WhenAll(works);
         try
         {
-            await UntilEachIsThroughAsync(all, work);
+            await UntilEachIsThroughAsync(all, works);
             long bytes = GC.GetTotalAllocatedBytes(precise: true);
             double serverBefore = serverCpu?.Invoke() ?? 0;
             TimeSpan cpu = Environment.CpuUsage.TotalTime;
@@ -71,15 +72,15 @@ internal sealed record Slice(long Requests, double Seconds, long Bytes, double C
         }
     }
 
-    private static async Task UntilEachIsThroughAsync(Worker[] workers, Task work)
+    private static async Task UntilEachIsThroughAsync(Worker[] workers, Task[] works)
     {
         long start = Stopwatch.GetTimestamp();
         while (workers.Any(static worker => worker.Requests == 0))
         {
-            if (work.IsCompleted)
+            if (Array.Find(works, static work => work.IsCompleted) is { } ended)
             {
-                await work;
-                throw new LoadTestException("The workers ended by themselves.");
+                await ended;
+                throw new LoadTestException("A worker ended by itself.");
             }
 
             if (Stopwatch.GetElapsedTime(start) > Patience)

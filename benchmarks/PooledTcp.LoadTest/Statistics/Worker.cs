@@ -4,7 +4,7 @@ using HdrHistogram;
 
 namespace PooledTcp.LoadTest.Statistics;
 
-/// <summary>One caller of a <see cref="Slice"/>: what its loop asks and tells. Neither costs more than a few nanoseconds.</summary>
+/// <summary>One caller of a <see cref="Slice"/>: what its loop asks and tells. Neither costs more than a few nanoseconds, unless each request is timed.</summary>
 internal sealed class Worker(int number, StopFlag stop, bool timed)
 {
     /// <summary>Histograms count in tenths of a microsecond, up to ten seconds, to two digits: 20 KB for each worker.</summary>

@@ -11,7 +11,7 @@ internal interface ILeaseOwner
 
     /// <summary>
     /// Ends the lease that was given <paramref name="version"/>; does nothing when it has ended already, so that a second
-    /// dispose or one by a stale copy is harmless. Never throws, and waits for nothing but the pool's gate.
+    /// dispose or one by a stale copy is harmless. Never throws, and waits for nothing but the gates of the pool and its watch.
     /// </summary>
     /// <param name="connection">Whose lease ends.</param>
     /// <param name="handle">The lease's, which the connection may have let go of.</param>

@@ -209,7 +209,7 @@ internal sealed partial class TcpConnection : WarmState
         return LeaseWord.IsHeldBy(seen, version)
             && (seen & (LeaseWord.InFlight | LeaseWord.LetGo)) == 0
             && Volatile.Read(ref _completedAt) == seen
-            && Marks == Marks.None
+            && (Marks & ~Marks.Unwatched) == Marks.None
 
             // Sent, and nothing came back: the reply may still be on its way.
             && (_bytesSent == 0 || _bytesReceived > 0);
@@ -249,7 +249,7 @@ internal sealed partial class TcpConnection : WarmState
         return false;
     }
 
-    /// <remarks>The sweep may have let go of the handle since.</remarks>
+    /// <summary>At this very word, or before the sweep let go of the handle: then nothing but that has happened since.</summary>
     public bool WasCompletedAt(long word) => (Volatile.Read(ref _completedAt) | LeaseWord.LetGo) == (word | LeaseWord.LetGo);
 
     /// <summary>

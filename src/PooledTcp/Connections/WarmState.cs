@@ -64,6 +64,9 @@ internal abstract class WarmState(Transport transport, ILeaseOwner owner)
             Interlocked.And(ref _marks, ~(int)mark);
         }
     }
+
+    /// <summary>False when it was not there, or somebody else was first.</summary>
+    public bool TryUnmark(Marks mark) => (Interlocked.And(ref _marks, ~(int)mark) & (int)mark) != 0;
 }
 
 /// <summary>
@@ -104,4 +107,7 @@ internal enum Marks
 
     /// <summary>The pool does something at each of its returns: parks its TLS, or runs the reset hook. For life.</summary>
     ReturnsCarefully = 256,
+
+    /// <summary>Nobody watches it yet. Gone before it is idle for the first time.</summary>
+    Unwatched = 512,
 }

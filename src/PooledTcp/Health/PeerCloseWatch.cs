@@ -4,7 +4,8 @@ namespace PooledTcp.Health;
 
 /// <summary>
 /// Learns of the peer's FIN or RST the moment it arrives: one epoll set and one thread for all pools of a client. Each
-/// connection joins once in its life, so neither a rent nor a return costs a system call for it (tcp-facts section 4).
+/// connection joins once in its life, before it is idle for the first time, so no later rent or return costs a system call
+/// for it (tcp-facts section 4).
 /// Linux; elsewhere <see cref="NoPeerCloseWatch"/>.
 /// </summary>
 /// <remarks>
@@ -48,10 +49,10 @@ internal sealed class PeerCloseWatch : IPeerCloseWatch
     ~PeerCloseWatch() => _set?.Wake();
 #pragma warning restore MA0055
 
-    /// <summary>For tests: the thread that waits, null before the first connection.</summary>
+    /// <summary>For tests: the thread that waits, null before the first connection joins.</summary>
     internal Thread? Reader { get; private set; }
 
-    /// <summary>For tests: what it waits at, null before the first connection and after the thread's end.</summary>
+    /// <summary>For tests: what it waits at, null before the first connection joins and after the thread's end.</summary>
     internal EpollSet? Set => Volatile.Read(ref _set);
 
     /// <summary>How many connections are watched.</summary>
@@ -114,7 +115,7 @@ internal sealed class PeerCloseWatch : IPeerCloseWatch
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>The set, made with the first connection: a client that opens none has no thread.</summary>
+    /// <summary>The set, made with the first connection that joins: a client without has no thread.</summary>
     private EpollSet? TryStart()
     {
         if (Volatile.Read(ref _set) is { } running)
@@ -140,7 +141,7 @@ internal sealed class PeerCloseWatch : IPeerCloseWatch
                 WeakReference<PeerCloseWatch> self = new(this);
                 Reader = new Thread(() => Read(set, self), StackSize) { IsBackground = true, Name = "PooledTcp peer-close watch" };
 
-                // Unsafe: not on the execution context of the caller who happened to open the first connection.
+                // Unsafe: not on the execution context of the caller who happened to return the first connection.
                 Reader.UnsafeStart();
             }
             catch (Exception e) when (e is ThreadStartException or OutOfMemoryException)

@@ -72,6 +72,7 @@ internal sealed partial class ConnectionPool
             _table.Add(connection);
             NoteOnly();
             connection.MaxUses = _settings.MaxUses;
+            connection.Mark(Marks.Unwatched);
             if (connection.Target is { } target)
             {
                 target.Connections++;
@@ -105,6 +106,12 @@ internal sealed partial class ConnectionPool
         }
         else if (waiter is not null)
         {
+            if (connection.IsMarked(Marks.ReturnsCarefully))
+            {
+                // What its returns do before anybody looks at it, TLS and the reset hook, must not meet a peer that has gone.
+                Watch(connection);
+            }
+
             waiter.Succeed(connection);
         }
         else

@@ -15,8 +15,8 @@ namespace PooledTcp.Pooling;
 /// </summary>
 /// <remarks>
 /// <para>
-/// <b>The warm path takes no lock.</b> A rent takes an idle connection by one compare-and-swap on its word, a return
-/// publishes it by another. Everything else (queue, dials, counts, state changes) happens under <see cref="_gate"/>, where
+/// <b>The warm path takes no lock</b>, but for the return after which a connection is idle for the first time. A rent takes an idle
+/// connection by one compare-and-swap on its word, a return publishes it by another. Everything else (queue, dials, counts, state changes) happens under <see cref="_gate"/>, where
 /// nothing slow runs: no socket call, no log, no continuation, no user code.
 /// </para>
 /// <para>
@@ -292,6 +292,11 @@ internal sealed partial class ConnectionPool : IPeerCloseSink
         if ((isTight || (_warm.Detour & Detour.ConcernsReturns) != Detour.None) && TryPlace(connection))
         {
             return;
+        }
+
+        if (connection.IsMarked(Marks.Unwatched))
+        {
+            Watch(connection);
         }
 
         LookAfterPublication(connection, Publish(connection));

@@ -110,10 +110,9 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
     private async Task<TcpConnection> OpenAsync(CancellationToken cancellationToken)
     {
         Transport transport = await ConnectAsync(cancellationToken).ConfigureAwait(false);
-        TcpConnection? connection = null;
         try
         {
-            connection = pool.NewConnection(transport, this, settings);
+            TcpConnection connection = pool.NewConnection(transport, this, settings);
             if (pool.Hooks.Handshake is { } handshake)
             {
                 _stage = "in the handshake";
@@ -122,7 +121,7 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
             }
 
             connection.HandTo(pool.Warm);
-            if (!pool.TryWatch(connection))
+            if (transport.PeerClosed)
             {
                 // A server at its limit of connections accepts and closes. Lent, it would cost its caller an exchange;
                 // counted as open, it would close the breaker, and nothing would pace the dials.
@@ -133,11 +132,6 @@ internal sealed class Dial(ConnectionPool pool, PoolSettings settings, int gener
         }
         catch
         {
-            if (connection is not null)
-            {
-                pool.Unwatch(connection);
-            }
-
             pool.GiveUp(transport, settings);
             throw;
         }

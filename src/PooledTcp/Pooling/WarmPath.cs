@@ -4,8 +4,8 @@ using PooledTcp.Telemetry;
 namespace PooledTcp.Pooling;
 
 /// <summary>
-/// Rent and return of a warm connection while nothing special is going on: a swap each, no lock, no clock, no allocation.
-/// Whatever is special is <see cref="ConnectionPool"/>'s: the detour says so of the pool, the marks of a connection.
+/// Rent and return of a warm connection while nothing special is going on: a swap each, no lock, no clock, no allocation; but its
+/// first return has it watched. Whatever is special is <see cref="ConnectionPool"/>'s: the detour says so of the pool, the marks of a connection.
 /// </summary>
 /// <remarks>
 /// An object of its own, and all that a warm rent and return read of a pool: with ten thousand keys a rent comes to memory that
@@ -64,8 +64,18 @@ internal sealed class WarmPath(PoolServices services) : ILeaseOwner
 
     bool ILeaseOwner.TryReturnPlainly(TcpConnection connection, long seen)
     {
+        if ((_detour & Detour.ConcernsReturns) != Detour.None || _cap.IsTight)
+        {
+            return false;
+        }
+
+        if (connection.IsMarked(Marks.Unwatched))
+        {
+            Pool.Watch(connection);
+        }
+
         // The swap loses to any operation that started meanwhile, and to a second dispose.
-        if ((_detour & Detour.ConcernsReturns) != Detour.None || _cap.IsTight || !connection.TryEndPlainly(seen))
+        if (!connection.TryEndPlainly(seen))
         {
             return false;
         }

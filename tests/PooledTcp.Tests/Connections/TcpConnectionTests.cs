@@ -118,6 +118,7 @@ public sealed class TcpConnectionTests
     {
         // A second dispose that comes late beside a hook can leave one behind: the connection has its old handle again.
         await using PoolHarness pool = PoolHarness.Automatic();
+        await pool.FillAsync(1);
         TcpLease lease = await pool.RentAsync();
         TcpConnection connection = pool.PeerWatch.Find(lease.ConnectionId);
         connection.OnHandleLost(new LeaseHandle(connection));

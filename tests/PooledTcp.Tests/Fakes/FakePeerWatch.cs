@@ -15,6 +15,9 @@ internal sealed class FakePeerWatch : IPeerCloseWatch
     /// <summary>Runs inside each registration.</summary>
     public Action<TcpConnection>? OnAdd { get; set; }
 
+    /// <summary>The same, while the connection is not known yet.</summary>
+    public Action? BeforeAdd { get; set; }
+
     public int Count => _watched.Count;
 
     public bool TryAdd(TcpConnection connection, IPeerCloseSink sink)
@@ -24,8 +27,15 @@ internal sealed class FakePeerWatch : IPeerCloseWatch
             return false;
         }
 
+        BeforeAdd?.Invoke();
         _watched[connection.Id] = (connection, sink);
         OnAdd?.Invoke(connection);
+        if (connection.Transport.PeerClosed)
+        {
+            // As the kernel: what happened before is reported.
+            sink.OnPeerClosed(connection);
+        }
+
         return true;
     }
 

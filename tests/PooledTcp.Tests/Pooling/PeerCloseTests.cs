@@ -77,6 +77,7 @@ public sealed class PeerCloseTests
     public async Task On_loan_it_is_not_touched_and_its_return_closes()
     {
         await using PoolHarness pool = PoolHarness.Automatic();
+        await pool.FillAsync(1);
         TcpLease lease = await pool.RentAsync();
         FakeTransport transport = pool.Connector.Transports.Single();
         pool.PeerWatch.CloseByPeer(lease.ConnectionId);
@@ -92,12 +93,90 @@ public sealed class PeerCloseTests
     }
 
     [Fact]
+    public async Task From_caller_to_caller_nobody_watches_it_and_before_it_is_idle_somebody_does()
+    {
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(max: 1));
+        TcpLease first = await pool.RentAsync();
+        Task<TcpLease> second = pool.RentAsync();
+        PoolHarness.Return(first);
+        TcpLease lease = await second;
+        Assert.Equal(0, pool.PeerWatch.Count);
+
+        // Idle already, it could be lent again before anybody knew.
+        bool? wasIdle = null;
+        pool.PeerWatch.OnAdd = connection => wasIdle = connection.IsIdle;
+        PoolHarness.Return(lease);
+        Assert.False(wasIdle);
+        Assert.Equal(1, pool.PeerWatch.Count);
+
+        // Once in its life.
+        pool.PeerWatch.OnAdd = static _ => Assert.Fail("It was watched already.");
+        PoolHarness.Return(await pool.RentAsync());
+        pool.AssertCounts(idle: 1);
+    }
+
+    /// <summary>The registration reports what happened before.</summary>
+    [Fact]
+    public async Task In_its_first_lease_its_return_finds_out()
+    {
+        await using PoolHarness pool = new();
+        (TcpLease lease, FakeTransport transport) = await pool.DialAsync();
+        transport.PeerClosesNow();
+        PoolHarness.Return(lease);
+        Assert.True(transport.IsClosed);
+        Assert.Equal(1, pool.Now.ClosedByReason["peer_closed"]);
+        Assert.Equal(0, pool.PeerWatch.Count);
+        pool.AssertCounts(idle: 0, used: 0);
+    }
+
+    [Fact]
+    public async Task One_whose_returns_do_more_is_watched_from_its_dial_on()
+    {
+        await using PoolHarness pool = new();
+        (TcpLease lease, FakeTransport transport) = await pool.DialAsync(new FakeTransport { MustPark = true, ParkResult = false });
+        transport.OnPark = static () => Assert.Fail("There is nobody to park for.");
+        pool.PeerWatch.CloseByPeer(lease.ConnectionId);
+        PoolHarness.Return(lease);
+        Assert.True(transport.IsClosed);
+        Assert.Equal(1, pool.Now.ClosedByReason["peer_closed"]);
+    }
+
+    [Fact]
+    public async Task One_that_a_second_disposal_returned_and_somebody_closed_meanwhile_is_forgotten()
+    {
+        await using PoolHarness pool = PoolHarness.Automatic();
+        TcpLease lease = await pool.RentAsync();
+        TcpLease copy = lease;
+        pool.PeerWatch.BeforeAdd = () =>
+        {
+            pool.PeerWatch.BeforeAdd = null;
+            copy.Dispose();
+            pool.AssertCounts(idle: 1);
+            pool.Pool.Clear();
+        };
+        PoolHarness.Return(lease);
+        Assert.Equal(0, pool.PeerWatch.Count);
+        pool.AssertCounts(idle: 0, used: 0);
+    }
+
+    [Fact]
+    public async Task One_that_is_used_once_is_never_watched()
+    {
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(maxUses: 1));
+        pool.PeerWatch.OnAdd = static _ => Assert.Fail("It will never be idle.");
+        PoolHarness.Return(await pool.RentAsync());
+        Assert.Equal(1, pool.Now.ClosedByReason["max_uses"]);
+    }
+
+    [Fact]
     public async Task During_the_return_it_is_found_after_the_publication()
     {
         await using PoolHarness pool = new();
 
         // Parking comes between the return's first look and the publication.
         (TcpLease lease, FakeTransport transport) = await pool.DialAsync(new FakeTransport { MustPark = true });
+        PoolHarness.Return(lease);
+        lease = await pool.RentAsync();
         long id = lease.ConnectionId;
         transport.OnPark = () => pool.PeerWatch.CloseByPeer(id);
         PoolHarness.Return(lease);
@@ -136,22 +215,11 @@ public sealed class PeerCloseTests
         pool.AssertCounts(idle: 1, used: 0);
     }
 
-    /// <summary>With an event during the registration, and without one: it may still be on its way, or nothing watches.</summary>
-    [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task As_soon_as_it_is_open_the_dial_has_failed_and_nobody_is_lent_it(bool told)
+    [Fact]
+    public async Task As_soon_as_it_is_open_the_dial_has_failed_and_nobody_is_lent_it()
     {
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(failuresToOpen: 2));
-        if (told)
-        {
-            pool.PeerWatch.OnAdd = connection => pool.PeerWatch.CloseByPeer(connection.Id);
-        }
-        else
-        {
-            pool.Connector.Automatic = static _ => new FakeTransport { PeerHasClosed = true };
-        }
-
+        pool.Connector.Automatic = static _ => new FakeTransport { PeerHasClosed = true };
         for (int i = 1; i <= 2; i++)
         {
             EndpointUnavailableException error = await Assert.ThrowsAsync<EndpointUnavailableException>(() => pool.RentAsync());
@@ -198,13 +266,8 @@ public sealed class PeerCloseTests
     {
         await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(minIdle: 1));
 
-        // Parking comes between the dial's look and the publication.
-        pool.Connector.Automatic = _ =>
-        {
-            FakeTransport transport = new();
-            transport.OnPark = () => pool.PeerWatch.CloseByPeer(pool.PeerWatch.AnyId()!.Value);
-            return transport;
-        };
+        // Between the dial's look and the publication.
+        pool.PeerWatch.OnAdd = connection => pool.PeerWatch.CloseByPeer(connection.Id);
         pool.Maintain();
         await pool.UntilAsync(static now => now.Closed == 1);
         pool.Maintain();

@@ -55,7 +55,8 @@ public sealed class WarmPathTests
     [Fact]
     public async Task A_raised_MaxUses_gives_the_warm_path_back()
     {
-        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(maxUses: 1));
+        await using PoolHarness pool = PoolHarness.Automatic(PoolHarness.Settings(maxUses: 2));
+        await pool.FillAsync(1);
         TcpLease lease = await pool.RentAsync();
         TcpConnection connection = pool.PeerWatch.Find(lease.ConnectionId);
         pool.Core.Apply(PoolHarness.Settings(maxUses: 1000));
