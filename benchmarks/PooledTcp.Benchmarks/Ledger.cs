@@ -13,7 +13,7 @@ public class Ledger
 {
     private static readonly PortRange Range = new(32768, 60999);
 
-    private readonly PortLedger _ledger = new(new HurriedClock(), TimeSpan.FromSeconds(62));
+    private readonly PortLedger _ledger = new(new HurriedClock(), TimeSpan.FromSeconds(65.2));
     private PortTuple[] _tuples = [];
     private PortAccount[] _accounts = [];
     private int _next;

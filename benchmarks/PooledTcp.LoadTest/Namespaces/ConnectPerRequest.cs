@@ -9,6 +9,8 @@ namespace PooledTcp.LoadTest.Namespaces;
 /// <summary>What a service does without a pool: one connection for each request, which it closes first.</summary>
 internal static class ConnectPerRequest
 {
+    private const int Callers = 64;
+
     public static async Task ExchangeAsync(IPEndPoint server)
     {
         using Socket socket = await SocketContender.ConnectAsync(server);
@@ -20,21 +22,34 @@ internal static class ConnectPerRequest
         }
     }
 
-    /// <summary>Seconds until the first request fails; null if none does. For <c>Namespaced</c>.</summary>
+    /// <summary>
+    /// Seconds until the first request fails; null if none does. For <c>Namespaced</c>. Of the requests no more than
+    /// <see cref="Callers"/> are under way: once half of the ports are gone a connect searches the other half first, for
+    /// milliseconds, and what is offered beyond that would take descriptors instead of ports.
+    /// </summary>
     public static async Task<double?> FindFirstFailureAsync()
     {
         using SmallServer server = SmallServer.Start();
+        using SemaphoreSlim places = new(Callers);
         long start = Stopwatch.GetTimestamp();
         long first = 0;
         await PacedLoad.RunAsync(Churn.PerSecond, TimeSpan.FromSeconds(18), async () =>
         {
+            await places.WaitAsync();
             try
             {
-                await ExchangeAsync(server.EndPoint);
+                if (Volatile.Read(ref first) == 0)
+                {
+                    await ExchangeAsync(server.EndPoint);
+                }
             }
-            catch (SocketException)
+            catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressNotAvailable)
             {
                 Interlocked.CompareExchange(ref first, Stopwatch.GetTimestamp(), 0);
+            }
+            finally
+            {
+                places.Release();
             }
         });
         return first == 0 ? null : Stopwatch.GetElapsedTime(start, first).TotalSeconds;

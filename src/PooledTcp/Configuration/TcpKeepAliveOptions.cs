@@ -7,7 +7,7 @@ namespace PooledTcp;
 public sealed class TcpKeepAliveOptions
 {
     /// <summary>
-    /// Idle time before the first probe (TCP_KEEPIDLE). Each connection takes up to a quarter off, at random, rounded up to whole seconds: those
+    /// Idle time before the first probe (TCP_KEEPIDLE). Each connection takes up to half of it off, at random, rounded up to whole seconds: those
     /// that were last used together would otherwise all be probed at once, and what a kernel's queue cannot hold of that is lost.
     /// </summary>
     /// <value>Whole seconds, 1 s to 32,767 s, which is the kernel's limit. Default: 20 s.</value>

@@ -12,7 +12,7 @@ namespace PooledTcp.Tests.Pooling;
 /// <summary>Retired pools whose TIME-WAITs run: kept until those are over, and not all looked at whenever one joins them.</summary>
 public sealed class FormerPoolsTests
 {
-    private static readonly TimeSpan TimeWait = TimeSpan.FromSeconds(62);
+    private static readonly TimeSpan TimeWait = TimeSpan.FromSeconds(65.2);
 
     private readonly FakeTime _time = new();
     private readonly PoolClock _clock;

@@ -29,7 +29,7 @@ public sealed class KernelPortSettingsTests : IDisposable
         Assert.Equal((2, 1, 131072), (settings.TimeWaitReuse, settings.Timestamps, settings.MaxTimeWaits));
         Assert.Equal(TimeSpan.FromMilliseconds(1500), settings.TimeWaitReuseDelay);
         Assert.Equal(TimeSpan.FromSeconds(60), settings.FinTimeout);
-        Assert.Equal(TimeSpan.FromSeconds(62), settings.TimeWaitHold);
+        Assert.Equal(TimeSpan.FromSeconds(65.2), settings.TimeWaitHold);
 
         // 28,232 without the reserved 11 that lie inside.
         Assert.Equal(28221, settings.CountUsable(settings.AssumedRange));
@@ -84,8 +84,8 @@ public sealed class KernelPortSettingsTests : IDisposable
     public void Other_systems_have_their_documented_defaults()
     {
         Assert.Equal(16384, KernelPortSettings.Windows.CountUsable(KernelPortSettings.Windows.AssumedRange));
-        Assert.Equal(TimeSpan.FromSeconds(32), KernelPortSettings.MacOS.TimeWaitHold);
-        Assert.Equal(TimeSpan.FromSeconds(62), KernelPortSettings.Unknown.TimeWaitHold);
+        Assert.Equal(TimeSpan.FromSeconds(35.2), KernelPortSettings.MacOS.TimeWaitHold);
+        Assert.Equal(TimeSpan.FromSeconds(65.2), KernelPortSettings.Unknown.TimeWaitHold);
         Assert.Contains("not read from this host", KernelPortSettings.Windows.Explain()[0], StringComparison.Ordinal);
     }
 

@@ -14,7 +14,7 @@ public sealed class PortLedgerTests
     private readonly FakeTimeProvider _time = new();
     private readonly PortLedger _ledger;
 
-    public PortLedgerTests() => _ledger = new PortLedger(_time, TimeSpan.FromSeconds(62));
+    public PortLedgerTests() => _ledger = new PortLedger(_time, TimeSpan.FromSeconds(65.2));
 
     [Fact]
     public void A_connection_is_counted_at_every_stage_of_its_life()
@@ -30,13 +30,13 @@ public sealed class PortLedgerTests
         _ledger.Closed(account, PortDebt.TimeWaitByToken);
         Assert.Equal(new PortUse(0, 0, 0, 0, 1), _ledger.Look(Tuple, Range).Use);
 
-        _time.Advance(TimeSpan.FromSeconds(62));
+        _time.Advance(TimeSpan.FromSeconds(65.2));
         Assert.Equal(0, _ledger.Count);
         Assert.Equal(default, _ledger.Look(Tuple, Range));
     }
 
     [Fact]
-    public void A_token_comes_back_62_seconds_after_its_time_wait_began_and_by_nothing_else()
+    public void A_token_comes_back_the_given_time_after_its_time_wait_began_and_by_nothing_else()
     {
         PortAccount account = Open(20);
         for (int i = 0; i < 16; i++)
@@ -56,9 +56,9 @@ public sealed class PortLedgerTests
         Close(account, PortDebt.TimeWaitByToken);
         Close(account, PortDebt.None);
         Assert.False(_ledger.TryTakeToken(account, 16));
-        Assert.Equal(TimeSpan.FromSeconds(52), _ledger.UntilToken(account, 16));
+        Assert.Equal(TimeSpan.FromSeconds(55.2), _ledger.UntilToken(account, 16));
 
-        _time.Advance(TimeSpan.FromSeconds(52) - TimeSpan.FromTicks(1));
+        _time.Advance(TimeSpan.FromSeconds(55.2) - TimeSpan.FromTicks(1));
         Assert.False(_ledger.TryTakeToken(account, 16));
         _time.Advance(TimeSpan.FromTicks(1));
         Assert.Equal(TimeSpan.Zero, _ledger.UntilToken(account, 16));
@@ -218,7 +218,7 @@ public sealed class PortLedgerTests
                 _ledger.Closed(account, token ? PortDebt.TimeWaitByToken : PortDebt.None);
                 if (token)
                 {
-                    model.Add((account.Tuple, now + TimeSpan.FromSeconds(62)));
+                    model.Add((account.Tuple, now + TimeSpan.FromSeconds(65.2)));
                 }
             }
 

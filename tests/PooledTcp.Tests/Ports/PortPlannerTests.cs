@@ -24,7 +24,7 @@ public sealed class PortPlannerTests
 
     public PortPlannerTests()
     {
-        _ledger = new PortLedger(_time, TimeSpan.FromSeconds(62));
+        _ledger = new PortLedger(_time, TimeSpan.FromSeconds(65.2));
 
         // A directory without files: every value unknown, so that 49152-65535 is assumed wherever this runs.
         _kernel = new KernelPortSettingsReader(_time, "/nowhere");

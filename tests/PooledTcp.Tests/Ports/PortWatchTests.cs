@@ -22,7 +22,7 @@ public sealed class PortWatchTests
 
     public PortWatchTests()
     {
-        _ledger = new PortLedger(_time, TimeSpan.FromSeconds(62));
+        _ledger = new PortLedger(_time, TimeSpan.FromSeconds(65.2));
         _watch = new PortWatch(_ledger, _taker, _time);
         _account = _ledger.Connecting(PortTuple.To(new IPEndPoint(IPAddress.Loopback, 6379)), new PortRange(40000, 40063), 64);
     }
@@ -194,7 +194,7 @@ public sealed class PortWatchTests
         AssertCountedAtTheNextSweep();
         _ledger.Closed(_account, PortDebt.TimeWait);
         AssertCountedAtTheNextSweep();
-        _time.Advance(TimeSpan.FromSeconds(62));
+        _time.Advance(TimeSpan.FromSeconds(65.2));
         AssertCountedAtTheNextSweep();
 
         void AssertCountedAtTheNextSweep()

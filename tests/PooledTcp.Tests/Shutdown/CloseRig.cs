@@ -16,7 +16,7 @@ internal sealed class CloseRig : ILeaseOwner
     public static readonly GoodbyeBytes Farewell = new("QUIT"u8.ToArray());
 
     /// <summary><see cref="KernelPortSettings.TimeWaitHold"/> on Linux.</summary>
-    public static readonly TimeSpan TimeWaitHold = TimeSpan.FromSeconds(62);
+    public static readonly TimeSpan TimeWaitHold = TimeSpan.FromSeconds(65.2);
 
     public CloseRig(int tokens = 1, int places = 8)
     {

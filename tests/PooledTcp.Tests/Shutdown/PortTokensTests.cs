@@ -24,7 +24,7 @@ public sealed class PortTokensTests
         CloseRig rig = new(tokens: 1);
         rig.Time.Advance(TimeSpan.FromSeconds(5));
         await rig.Start(new FakeTransport()).EndAsync();
-        Assert.Equal(TimeSpan.FromSeconds(62), KernelPortSettings.Unknown.TimeWaitHold);
+        Assert.Equal(TimeSpan.FromSeconds(65.2), KernelPortSettings.Unknown.TimeWaitHold);
 
         rig.Time.Advance(CloseRig.TimeWaitHold - TimeSpan.FromTicks(1));
         Assert.False(rig.Tokens.IsAvailable);

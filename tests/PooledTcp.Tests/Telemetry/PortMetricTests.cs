@@ -25,7 +25,7 @@ public sealed class PortMetricTests : IDisposable
     // The meter holds them weakly.
     private readonly List<ClientTelemetry> _clients = [];
 
-    public PortMetricTests() => _ledger = new PortLedger(_time, TimeSpan.FromSeconds(62));
+    public PortMetricTests() => _ledger = new PortLedger(_time, TimeSpan.FromSeconds(65.2));
 
     private IMeterFactory Meters => _services.GetRequiredService<IMeterFactory>();
 
@@ -49,7 +49,7 @@ public sealed class PortMetricTests : IDisposable
     [Fact]
     public void Two_clients_hold_different_ports_of_one_range()
     {
-        PortLedger others = new(_time, TimeSpan.FromSeconds(62));
+        PortLedger others = new(_time, TimeSpan.FromSeconds(65.2));
         Client(new Owner("cache", _ledger, Live(_ledger, Tuple)));
         Client(new Owner("cache", others, Live(others, Tuple)));
         Assert.Equal(["2 0.0.0.0"], Read("used"));
@@ -66,7 +66,7 @@ public sealed class PortMetricTests : IDisposable
         Client(former);
         Assert.Equal(["1 0.0.0.0"], Read("time_wait"));
         Assert.False(former.IsSettled);
-        _time.Advance(TimeSpan.FromSeconds(63));
+        _time.Advance(TimeSpan.FromSeconds(65.2));
         Assert.True(former.IsSettled);
         Assert.Equal(["0 0.0.0.0"], Read("time_wait"));
         Assert.Equal(["0 0.0.0.0"], Read("used"));

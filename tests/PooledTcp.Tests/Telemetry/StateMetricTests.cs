@@ -14,7 +14,7 @@ public sealed class StateMetricTests
     public async Task The_fullest_address_presses_not_the_sum_of_all()
     {
         await using MetricRig rig = new();
-        PortLedger ledger = new(rig.Time, TimeSpan.FromSeconds(62));
+        PortLedger ledger = new(rig.Time, TimeSpan.FromSeconds(65.2));
         TcpLease[] leases = [await RentAtAsync("10.0.0.2", usable: 4, ports: 3), await RentAtAsync("10.0.0.3", usable: 1000, ports: 1)];
         Assert.Equal(0.75, rig.Now.PortPressure);
         Assert.Equal($"0.75 {MetricRig.Pool}", Assert.Single(rig.Read("pooled_tcp.port.pressure")));
