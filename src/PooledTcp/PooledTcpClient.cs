@@ -34,12 +34,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     private readonly Lock _gate = new();
     private volatile ClientSettings _settings;
 
-    /// <summary>
-    /// Replaced as a whole when a reload adds endpoints, which never vanish: reading it takes no lock, and a warm rent by name 29 ns
-    /// instead of 38 with an ordinary dictionary.
-    /// </summary>
-    private volatile FrozenDictionary<string, TcpPool> _named = FrozenDictionary<string, TcpPool>.Empty;
-    private volatile TcpPool? _onlyNamed;
+    private volatile PoolNames _named = PoolNames.None;
     private volatile Phase _phase;
 
     /// <summary>Makes a client from options in code.</summary>
@@ -96,7 +91,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     }
 
     /// <summary>Every pool there is: the configured ones, and the ad hoc ones in use.</summary>
-    public IReadOnlyCollection<TcpPool> Pools => [.. _named.Values, .. _adHoc.Values.Select(static entry => entry.Handle)];
+    public IReadOnlyCollection<TcpPool> Pools => [.. _named.All.Values, .. _adHoc.Values.Select(static entry => entry.Handle)];
 
     /// <summary>The limit over all pools that is in force; null when there is none.</summary>
     public int? MaxTotalConnections => _settings.MaxTotalConnections == int.MaxValue ? null : _settings.MaxTotalConnections;
@@ -108,13 +103,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     {
         ArgumentNullException.ThrowIfNull(endpoint);
 
-        // With one endpoint there is nothing to look up: 30.5 -> 25.6 ns by name, rent and return (measured).
-        if (_onlyNamed is { } only && string.Equals(endpoint, only.Name, StringComparison.Ordinal))
-        {
-            return only;
-        }
-
-        if (_named.TryGetValue(endpoint, out TcpPool? pool))
+        if (_named.Find(endpoint) is { } pool)
         {
             return pool;
         }
@@ -122,7 +111,7 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
         _settings.GetEndpoint(endpoint); // throws, unless a reload is adding it just now
         lock (_gate)
         {
-            return _named[endpoint];
+            return _named.All[endpoint];
         }
     }
 
@@ -242,12 +231,12 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
             _services.Cap.Resize(settings.MaxTotalConnections);
             _services.Telemetry.Settings = settings.Telemetry;
             _settings = settings;
-            foreach ((string name, TcpPool pool) in _named)
+            foreach ((string name, TcpPool pool) in _named.All)
             {
                 changes.Add((pool.Core, settings.Endpoints[name]));
             }
 
-            KeyValuePair<string, PoolSettings>[] added = [.. settings.Endpoints.Where(endpoint => !_named.ContainsKey(endpoint.Key))];
+            KeyValuePair<string, PoolSettings>[] added = [.. settings.Endpoints.Where(endpoint => !_named.All.ContainsKey(endpoint.Key))];
             if (added.Length > 0)
             {
                 AddNamed(added);
@@ -306,25 +295,24 @@ public sealed class PooledTcpClient : IAsyncDisposable, IDisposable
     }
 
     private IEnumerable<ConnectionPool> AllPools() =>
-        _named.Values.Select(static pool => pool.Core).Concat(_adHoc.Values.Select(static entry => entry.Core));
+        _named.All.Values.Select(static pool => pool.Core).Concat(_adHoc.Values.Select(static entry => entry.Core));
 
     /// <summary>Under the gate, or in the constructor.</summary>
     private void AddNamed(IEnumerable<KeyValuePair<string, PoolSettings>> endpoints)
     {
-        Dictionary<string, TcpPool> named = new(_named, StringComparer.OrdinalIgnoreCase);
+        List<KeyValuePair<string, TcpPool>> added = [];
         foreach ((string name, PoolSettings settings) in endpoints)
         {
             TcpPool handle = _handles.Take();
             ConnectionPool pool = NewPool(name, isAdHoc: false, settings, handle.Warm);
-            named.Add(name, handle);
+            added.Add(new(name, handle));
             if (settings.MinIdleConnections > 0)
             {
                 _services.Maintenance.Request(pool);
             }
         }
 
-        _named = named.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase);
-        _onlyNamed = named.Count == 1 ? named.Values.Single() : null;
+        _named = _named.With(added);
     }
 
     private AdHocEntry GetOrAddAdHoc(AdHocKey key)

@@ -35,6 +35,19 @@ public sealed class ClientReloadTests
         Assert.Equal("gateway", client.Client.GetPool("gateway").Name);
     }
 
+    /// <summary>Beyond a thousand names another kind of dictionary has them.</summary>
+    [Fact]
+    public async Task A_thousand_names_and_one_more_are_found_whatever_their_case()
+    {
+        await using ClientHarness client = new([.. Enumerable.Range(0, 1000).Select(static i => $"key-{i}")]);
+        TcpPool[] pools = [.. Enumerable.Range(0, 1000).Select(i => client.Client.GetPool($"key-{i}"))];
+        client.Apply("gateway", static _ => { });
+        Assert.Equal("gateway", client.Client.GetPool("Gateway").Name);
+        Assert.Equal(pools, Enumerable.Range(0, 1000).Select(i => client.Client.GetPool($"KEY-{i}")));
+        Assert.Throws<ArgumentException>(() => client.Client.GetPool("key-1000"));
+        Assert.Equal(1001, client.Client.Pools.Count);
+    }
+
     [Fact]
     public async Task Settings_that_one_ad_hoc_pool_cannot_take_change_none()
     {

@@ -37,13 +37,15 @@ internal sealed class KeyedRentContender : RentContender
     /// <param name="steps">Of a round, whatever the number of keys: the way through the caller's own list is not the pool's.</param>
     /// <param name="walk">The order of the round.</param>
     public KeyedRentContender(int keys, bool byName, int steps, Walk walk = Walk.Random)
-        : base($"PooledTcp by {(byName ? "name" : "handle")}, {keys} keys{Suffix(walk)}", Holding.Briefly)
+        : base(NameOf(byName, keys, walk), Holding.Briefly)
     {
         _byName = byName;
         _walk = walk;
         _client = NullClient.Create(NamesOf(keys), static _ => { });
         _names = RoundOf(WalkOf(keys, walk), steps);
     }
+
+    public static string NameOf(bool byName, int keys, Walk walk = Walk.Random) => $"PooledTcp by {(byName ? "name" : "handle")}, {keys} keys{Suffix(walk)}";
 
     /// <summary>New strings with each call: those whom somebody else holds are compared faster, and lie elsewhere.</summary>
     public static string[] NamesOf(int keys) => [.. Enumerable.Range(0, keys).Select(static i => $"key-{i}")];
@@ -163,7 +165,7 @@ internal sealed class ObjectPoolRoundContender : RentContender
     private int _next;
 
     public ObjectPoolRoundContender(int keys, bool byName, int steps, Walk walk = Walk.Random)
-        : base($"DefaultObjectPool by {(byName ? "name" : "handle")}, {keys} keys{KeyedRentContender.Suffix(walk)}", Holding.Briefly)
+        : base(NameOf(byName, keys, walk), Holding.Briefly)
     {
         _byName = byName;
         _walk = walk;
@@ -172,6 +174,9 @@ internal sealed class ObjectPoolRoundContender : RentContender
             static name => name, static _ => new DefaultObjectPool<object>(new DefaultPooledObjectPolicy<object>()), StringComparer.Ordinal);
         _handles = [.. _names.Select(name => _pools[name])];
     }
+
+    public static string NameOf(bool byName, int keys, Walk walk = Walk.Random) =>
+        $"DefaultObjectPool by {(byName ? "name" : "handle")}, {keys} keys{KeyedRentContender.Suffix(walk)}";
 
     public override Task OpenAsync()
     {

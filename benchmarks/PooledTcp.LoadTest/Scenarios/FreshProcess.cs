@@ -50,6 +50,7 @@ internal static class FreshProcess
                 [OneCaller.Name, string effort] => [await OneCaller.MeasureAsync(Enum.Parse<Effort>(effort), lifeline.Cut)],
                 [Contended.Name, string effort] => await Contended.MeasureAsync(Enum.Parse<Effort>(effort), lifeline.Cut),
                 [HeldAcrossYield.Name, string effort] => await HeldAcrossYield.MeasureAsync(Enum.Parse<Effort>(effort), lifeline.Cut),
+                [KeyRents.Name, string effort] => [await KeyRents.MeasureAsync(Enum.Parse<Effort>(effort), lifeline.Cut)],
                 [HttpProcesses.Name, string effort] => [await HttpProcesses.MeasureAsync(Enum.Parse<Effort>(effort), lifeline.Cut)],
                 [StormProcesses.Name, string server, string serverId, string warmUps, string effort] =>
                     [await StormProcesses.MeasureAsync(IPEndPoint.Parse(server), serverId, warmUps, Enum.Parse<Effort>(effort), lifeline.Cut)],

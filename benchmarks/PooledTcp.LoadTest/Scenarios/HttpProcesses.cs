@@ -21,7 +21,7 @@ internal static class HttpProcesses
 
     public static async Task RunAsync(Report report, Effort effort, CancellationToken cancellationToken)
     {
-        int count = effort.Pick(full: 11, inShort: 7, smoke: 1);
+        int count = effort.Pick(full: 11, inShort: 5, smoke: 1);
         Processes processes = (await FreshProcess.PlayAsync(count, report, [Name, $"{effort}"], cancellationToken))[0];
         report.AtLeast(
             "T3.kestrel-1", processes.Ratio(Pooled, Http), 1.2, $"x {Http}", $"rate of 1 worker; servers with inline completions; median of {count} processes, each with servers of its own and no others on the machine");

@@ -11,7 +11,6 @@ namespace PooledTcp.LoadTest.Scenarios;
 /// <summary>T8: as many pools as keys, and what that costs those who rent.</summary>
 internal static class KeysScenario
 {
-    private const string Measure = "keys, rent and return";
     private const int Workers = 8;
 
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(1);
@@ -21,79 +20,15 @@ internal static class KeysScenario
 
     public static async Task RunAsync(Report report, Effort effort, CancellationToken cancellationToken)
     {
-        // The check's fit into the caches: on a busy machine others decide what is in there (8.1 x by name, with four busy loops on two cores).
-        int keys = effort.Pick(10_000, 10_000, 200, check: 200);
+        int keys = KeyRents.KeysOf(effort);
         report.Title($"{keys} keys (T8)");
-        await RentAsync(keys, report, effort, cancellationToken);
+        await KeyRents.RunAsync(report, effort, cancellationToken);
         if (report.Asks("T8.echo"))
         {
             await EchoAsync(keys, report, effort, cancellationToken);
         }
 
         await ForgetAsync(keys, report, effort, cancellationToken);
-    }
-
-    /// <summary>
-    /// The targets are about the walk in the order of the names, in which the client makes its pools. In random order it is the memory that is measured: of 10,000
-    /// pools of any kind hardly a line is in a cache that is this machine's alone, and even an array of DefaultObjectPool, one line
-    /// each, is at the 2 x or beyond (2.0 and 2.1 in two runs). So that walk stands beside it, with the others on the same.
-    /// </summary>
-    private static async Task RentAsync(int keys, Report report, Effort effort, CancellationToken cancellationToken)
-    {
-        KeyedRentContender oneByHandle = new(1, byName: false, keys);
-        KeyedRentContender oneByName = new(1, byName: true, keys);
-        KeyedRentContender byHandle = new(keys, byName: false, keys, Walk.AsMade);
-        KeyedRentContender byName = new(keys, byName: true, keys, Walk.AsMade);
-        KeyedRentContender byHandleAtRandom = new(keys, byName: false, keys);
-        KeyedRentContender byNameAtRandom = new(keys, byName: true, keys);
-        ObjectPoolRoundContender floorByHandleAtRandom = new(keys, byName: false, keys);
-        ObjectPoolRoundContender floorByNameAtRandom = new(keys, byName: true, keys);
-        ObjectPoolRoundContender oneFloorByHandle = new(1, byName: false, keys);
-        ObjectPoolRoundContender oneFloorByName = new(1, byName: true, keys);
-
-        // Each with the same for a single key: what memory that is in no cache costs, it costs everybody.
-        List<(Contender Contender, Contender WithOneKey)> contenders =
-        [
-            (byHandle, oneByHandle),
-            (byName, oneByName),
-            (byHandleAtRandom, oneByHandle),
-            (byNameAtRandom, oneByName),
-            (floorByHandleAtRandom, oneFloorByHandle),
-            (floorByNameAtRandom, oneFloorByName),
-            (new ObjectPoolRoundContender(keys, byName: false, keys, Walk.AsMade), oneFloorByHandle),
-            (new ObjectPoolRoundContender(keys, byName: true, keys, Walk.AsMade), oneFloorByName),
-            (new KeyedSemaphoreRoundContender(keys, keys), new KeyedSemaphoreRoundContender(1, keys)),
-        ];
-        TimeSpan length = TimeSpan.FromMilliseconds(effort.Pick(250, 100, 20));
-        Rounds<Contender, Slice> rounds = await Scenario.CompareAsync(
-            [.. contenders.SelectMany(static pair => (Contender[])[pair.Contender, pair.WithOneKey]).Distinct()],
-            effort.Pick(21, 11, 2, check: 5),
-            contender => Slice.MeasureAsync(contender, 1, length),
-            new Neighbours(),
-            report,
-            cancellationToken);
-        foreach ((Contender contender, Contender withOneKey) in contenders)
-        {
-            report.Add(Measure, contender.Name, keys, "keys", "x its own cost with one key", rounds.Ratio(contender, withOneKey, static s => s.NanosecondsEach));
-            report.Add(Measure, contender.Name, keys, "keys", "x PooledTcp by handle with one key", rounds.Ratio(contender, oneByHandle, static s => s.NanosecondsEach));
-            report.Add(Measure, contender.Name, keys, "keys", "ns", rounds.Of(contender, static s => s.NanosecondsEach));
-        }
-
-        report.AtMost(
-            "T8.handle",
-            rounds.Ratio(byHandle, oneByHandle, static s => s.NanosecondsEach),
-            2,
-            "x one key",
-            $"rent and return by handle, {keys} keys in the order of their names, in which the pools are made; {AtRandom(byHandleAtRandom, oneByHandle, floorByHandleAtRandom, oneFloorByHandle)}");
-        report.AtMost(
-            "T8.name",
-            rounds.Ratio(byName, oneByName, static s => s.NanosecondsEach),
-            3,
-            "x one key by name",
-            $"rent and return by name, {keys} keys in the order of their names, in which the pools are made; {AtRandom(byNameAtRandom, oneByName, floorByNameAtRandom, oneFloorByName)}");
-
-        string AtRandom(Contender pool, Contender withOneKey, Contender floor, Contender floorWithOneKey) =>
-            $"in random order {Report.Text(rounds.Ratio(pool, withOneKey, static s => s.NanosecondsEach).Median)}, and as many DefaultObjectPools {Report.Text(rounds.Ratio(floor, floorWithOneKey, static s => s.NanosecondsEach).Median)} x one of them";
     }
 
     /// <summary>

@@ -11,7 +11,7 @@ internal static class OneCaller
 
     public static async Task RunAsync(Report report, Effort effort, CancellationToken cancellationToken)
     {
-        int count = effort.Pick(full: 11, inShort: 7, smoke: 1, check: 2);
+        int count = effort.Pick(full: 11, inShort: 5, smoke: 1, check: 2);
         Processes processes = (await FreshProcess.PlayAsync(count, report, [Name, $"{effort}"], cancellationToken))[0];
         string floor = ObjectPoolContender.ContenderName;
         RentScenario.AddAll(report, processes, 1);
