@@ -18,7 +18,7 @@ internal static class IdleScenario
         int connections = effort.Pick(10_000, 10_000, 500);
         report.Title($"{connections} idle connections (T7)");
 
-        // A quiet pool is swept every 30 s, which takes 2 ms: all of its windows together hold one at least. They also outlast
+        // A quiet pool is looked at every 30 s, which takes 2 ms: all of its windows together hold one at least. They also outlast
         // keepalive, which gives up after 35 to 40 s: whoever lost all its probes in a burst of 10,000 is gone by then.
         int windows = effort.Pick(6, 6, 1);
         TimeSpan window = TimeSpan.FromSeconds(effort.Pick(9, 6, 1));

@@ -45,12 +45,17 @@ internal sealed partial class ConnectionPool
         bool isDue = NoteAwake(now, interval) || _sweepNow;
         if (isDue)
         {
+            Services.Ports.Watch.Sweep(_isQuiet);
+            WatchPortPressure();
+            isDue = _sweepNow || !TrySleepOn(now);
+        }
+
+        if (isDue)
+        {
             _sweepNow = false;
             _topUpFailed = false;
             _nextSweep = now + interval;
-            Services.Ports.Watch.Sweep(_isQuiet);
             Sweep(now, interval);
-            WatchPortPressure();
             StartProbes(now);
             if (IsAdHoc)
             {

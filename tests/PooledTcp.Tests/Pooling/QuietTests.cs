@@ -1,4 +1,6 @@
 using PooledTcp.Configuration;
+using PooledTcp.Connections;
+using PooledTcp.Pooling;
 using PooledTcp.Tests.Fakes;
 using Xunit;
 
@@ -112,6 +114,26 @@ public sealed class QuietTests
         pool.Time.Advance(Interval);
         pool.Maintain();
         await pool.UntilAsync(static now => now.Closed == 1);
+    }
+
+    /// <summary>Every time it is looked at; a watch that broke down meanwhile is found, and with it what it did not tell of.</summary>
+    [Fact]
+    public async Task A_sleep_goes_on_until_there_is_something_to_sweep()
+    {
+        await using PoolHarness pool = await QuietAsync(count: 2);
+        for (int looks = 0; looks < 3; looks++)
+        {
+            pool.Time.Advance(ConnectionPool.LongestSleep);
+            Assert.Equal(pool.Services.Clock.Read() + ConnectionPool.LongestSleep, pool.Maintain());
+        }
+
+        TcpConnection connection = pool.PeerWatch.Find(pool.PeerWatch.AnyId()!.Value);
+        connection.IsWatched = false;
+        pool.Connector.Transports.Single(transport => transport == connection.Transport).PeerClosesNow();
+        pool.Time.Advance(ConnectionPool.LongestSleep);
+        pool.Maintain();
+        await pool.UntilAsync(static now => now.Closed == 1);
+        Assert.Equal(1, pool.Now.ClosedByReason["peer_closed"]);
     }
 
     [Fact]
