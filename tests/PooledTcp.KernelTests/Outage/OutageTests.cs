@@ -170,7 +170,7 @@ public sealed class OutageTests(OutageTests.LightOnes light) : IClassFixture<Out
     // On a machine so slow that the run takes longer, the first tokens come back and are used again: once in each of these.
     private static int Minutes(ChurnResult result) => 1 + (int)(result.Took.TotalSeconds / 61);
 
-    // Past the first minute some have run out, and not all of their tokens, which come back 2 s later, are used again.
+    // Past the first minute some have run out, and not all of their tokens, which come back up to 5 s later, are used again.
     private static void AssertShareIsUsed(ChurnResult result) =>
         Assert.InRange(result.ClientTimeWaits, Minutes(result) == 1 ? Share : 1, Share);
 
@@ -216,8 +216,10 @@ public sealed class OutageTests(OutageTests.LightOnes light) : IClassFixture<Out
 
         // A quarter of a core on an idle machine, server and load included; a loop of dials would take a whole one beside that.
         Assert.InRange(result.Cpu, TimeSpan.Zero, result.Took);
-        Assert.InRange(result.MaxClientTimeWaits, 1, Share);
-        AssertShareIsUsed(result);
+
+        // Meanwhile, not at the end: before that the sockets whose close waits for a token are waited for, and a minute may be over. Then
+        // the kernel's TIME_WAITs are gone, and their tokens come back up to 5 s later.
+        Assert.Equal(Share, result.MaxClientTimeWaits);
         Assert.Equal(0, result.UnderCounts);
         Assert.Empty(result.SysctlChanges);
     }
