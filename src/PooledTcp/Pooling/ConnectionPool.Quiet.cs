@@ -149,7 +149,7 @@ internal sealed partial class ConnectionPool
                 continue;
             }
 
-            if (!connection.IsIdle || !connection.IsWatched || connection.Uses != connection.UsesSeen)
+            if (!connection.IsIdle || !connection.IsWatched || connection.Uses != connection.UsesSeen || FindOutdated(connection) is not null)
             {
                 return now;
             }
