@@ -24,7 +24,7 @@ internal static class ConnectPerRequest
 
     /// <summary>
     /// Seconds until the first request fails; null if none does. For <c>Namespaced</c>. Of the requests no more than
-    /// <see cref="Callers"/> are under way: once half of the ports are gone a connect searches the other half first, for
+    /// <see cref="Callers"/> are under way: once half of the ports are gone a connect searches that half first, for
     /// milliseconds, and what is offered beyond that would take descriptors instead of ports.
     /// </summary>
     public static async Task<double?> FindFirstFailureAsync()

@@ -7,8 +7,9 @@ namespace PooledTcp.LoadTest.Scenarios;
 
 /// <summary>
 /// T9: every exchange closes its connection, 2,000 times a second, towards one destination. The gate's form is the same rate for 20 s
-/// instead of 3 minutes: connect per request would have run out of ports after 14, and the pool's account is full after 4. It cannot show that
-/// what is owed is settled and owed again: the kernel keeps a TIME_WAIT for 60 s, which no setting shortens, and none ends before.
+/// instead of 3 minutes: connect per request would have run out of ports after 14, and the pool's account is full after 4. It cannot
+/// show that what is owed is settled and owed again: the kernel keeps a TIME_WAIT for 60 s, which no setting shortens, and none ends
+/// before.
 /// </summary>
 internal static class ChurnScenario
 {

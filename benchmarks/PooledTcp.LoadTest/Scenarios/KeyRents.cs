@@ -27,7 +27,7 @@ internal static class KeyRents
     public static async Task RunAsync(Report report, Effort effort, CancellationToken cancellationToken)
     {
         int keys = KeysOf(effort);
-        int count = effort.Pick(full: 9, inShort: 5, smoke: 1);
+        int count = effort.Pick(full: 9, inShort: 5, smoke: 1, check: 2);
         Processes processes = (await FreshProcess.PlayAsync(count, report, [Name, $"{effort}"], cancellationToken))[0];
         string one = KeyedRentContender.NameOf(byName: false, 1);
         foreach (string contender in processes.Contenders.Where(contender => contender.Contains($", {keys} keys", StringComparison.Ordinal)))
