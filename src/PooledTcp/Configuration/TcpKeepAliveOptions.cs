@@ -7,8 +7,9 @@ namespace PooledTcp;
 public sealed class TcpKeepAliveOptions
 {
     /// <summary>
-    /// Idle time before the first probe (TCP_KEEPIDLE). Each connection takes up to half of it off, at random, rounded up to whole seconds: those
-    /// that were last used together would otherwise all be probed at once, and what a kernel's queue cannot hold of that is lost.
+    /// Idle time before the first probe (TCP_KEEPIDLE). Each connection takes up to half of it off, at random (that half rounded up to
+    /// whole seconds): those that were last used together would otherwise all be probed at once, and what a kernel's queue cannot hold of
+    /// that is lost.
     /// </summary>
     /// <value>Whole seconds, 1 s to 32,767 s, which is the kernel's limit. Default: 20 s.</value>
     public TimeSpan Time { get; set; } = TimeSpan.FromSeconds(20);

@@ -48,8 +48,8 @@ internal static class SocketTuning
     }
 
     /// <summary>
-    /// The idle time of one connection: <paramref name="time"/> less up to half of it, rounded up to whole seconds, the unit of the option,
-    /// and never none. Never more: <see cref="SocketSettings.KeepAliveTotal"/> stays the longest that a peer which is there is silent.
+    /// The idle time of one connection: <paramref name="time"/> less up to half of it (that half rounded up to whole seconds, the unit of the
+    /// option), and never none. Never more: <see cref="SocketSettings.KeepAliveTotal"/> stays the longest that a peer which is there is silent.
     /// </summary>
     public static int DrawKeepAliveSeconds(TimeSpan time, double random)
     {

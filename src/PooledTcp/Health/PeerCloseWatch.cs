@@ -168,11 +168,12 @@ internal sealed class PeerCloseWatch : IPeerCloseWatch
 
             if (!_free.TryPop(out int place))
             {
-                place = _used++;
-                if (place == _entries.Length)
+                if (_used == _entries.Length)
                 {
-                    Array.Resize(ref _entries, 2 * place);
+                    Array.Resize(ref _entries, 2 * _used);
                 }
+
+                place = _used++;
             }
 
             connection.WatchIndex = place;

@@ -62,15 +62,16 @@ internal sealed partial class ConnectionPool
         {
             added = Services.PeerWatch.TryAdd(connection, this);
         }
-        finally
+        catch (OutOfMemoryException)
         {
-            if (!added)
-            {
-                connection.IsWatched = false;
-            }
+            // A return never throws. The sweep looks at this one, as where there is no watch.
         }
 
-        if (added && connection.IsClosed)
+        if (!added)
+        {
+            connection.IsWatched = false;
+        }
+        else if (connection.IsClosed)
         {
             // That other disposal returned it, and it was closed and forgotten before it was known.
             Services.PeerWatch.Forget(connection);

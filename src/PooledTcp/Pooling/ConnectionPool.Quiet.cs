@@ -139,6 +139,12 @@ internal sealed partial class ConnectionPool
         TimeSpan next = now + LongestSleep;
         if (settings.RetentionPeriod != Timeout.InfiniteTimeSpan)
         {
+            if (_portion > 0)
+            {
+                // This period closes what is not needed, and may come to those that are spared as unused still.
+                return now;
+            }
+
             next = _periodEnd < next ? _periodEnd : next;
         }
 

@@ -166,6 +166,30 @@ public sealed class RetentionTests
         Assert.Equal(7, pool.Now.ClosedByReason["over_capacity"]);
     }
 
+    /// <summary>The pool does not sleep through the moment at which the unused ones stop being spared, if this period closes some.</summary>
+    [Fact]
+    public async Task Unused_ones_go_within_a_period_that_closes_others()
+    {
+        PoolSettings settings = Settings(max: 10, idle: Timeout.InfiniteTimeSpan) with { RetentionPeriod = TimeSpan.FromMinutes(5) };
+        await using PoolHarness pool = PoolHarness.Automatic(settings);
+        await pool.FillAsync(5);
+        while (pool.Now.Idle == 5)
+        {
+            pool.Pass(Second);
+        }
+
+        pool.Pass(TimeSpan.FromSeconds(30));
+        pool.AssertCounts(idle: 1);
+        pool.Core.Apply(settings with { MinIdleConnections = 4 });
+        pool.Maintain();
+        await pool.UntilAsync(static now => now.Idle == 4);
+        pool.Core.Apply(settings);
+        pool.Pass(TimeSpan.FromSeconds(85));
+        pool.AssertCounts(idle: 4);
+        pool.Pass(TimeSpan.FromSeconds(30));
+        pool.AssertCounts(idle: 1);
+    }
+
     [Fact]
     public async Task Infinite_leaves_them_all_to_IdleTimeout()
     {
