@@ -4,6 +4,7 @@
 // The markers, each closed by <!-- /figures -->:
 //   <!-- figures: gate -->                                   every target, from gate.json
 //   <!-- figures: gate | T1.bytes, T3.raw-8 -->              these, in this order, and how many of all were reached
+//   <!-- figures: gates -->                                  the targets that came near their limits, in gate-1.json, gate-2.json... and gate.json
 //   <!-- figures: table | FILE | MEASURE | UNIT -->          a row for each series, a column for each x
 //   <!-- figures: list | FILE | MEASURE -->                  a row for each series and unit
 //   <!-- figures: chart | NAME | FILE | MEASURE | UNIT -->   NAME.svg beside the page
@@ -37,7 +38,8 @@ return 0;
 
 string Fill(string[] words, string page) => words switch
 {
-    ["gate"] => GateTable(Gate()),
+    ["gate"] => GateTable(Gate("gate")),
+    ["gates"] => GatesTable(Gates()),
     ["gate", var which] => PartOfGate(which.Split(',', StringSplitOptions.TrimEntries)),
     ["machine", var file] => $"Measured {Text(Load(file), "at")} on {Text(Load(file), "machine")}.\n",
     ["table", var file, var measure, var unit] => Table(OfUnit(file, measure, unit)),
@@ -75,17 +77,21 @@ List<Figure> Figures(string file, string measure)
 }
 
 // All of the gate's, and nobody else's: --only leaves out whole numbers, --smoke and check measure less.
-List<JsonElement> Gate()
+List<JsonElement> Gate(string name)
 {
-    var targets = Load("gate").EnumerateArray().ToList();
+    var targets = Load(name).EnumerateArray().ToList();
     if (targets.Find(target => !target.TryGetProperty("effort", out var effort) || effort.GetString() != "short") is { ValueKind: not JsonValueKind.Undefined } other)
     {
-        throw new InvalidDataException($"charts: gate.json is not of the command 'gate': {Text(other, "id")}");
+        throw new InvalidDataException($"charts: {name}.json is not of the command 'gate': {Text(other, "id")}");
     }
 
     var missing = Enumerable.Range(1, 10).Select(number => $"T{number}").Where(number => !targets.Exists(target => Text(target, "id").StartsWith(number + ".", StringComparison.Ordinal)));
-    return missing.ToList() is { Count: > 0 } numbers ? throw new InvalidDataException($"charts: gate.json lacks {string.Join(", ", numbers)}") : targets;
+    return missing.ToList() is { Count: > 0 } numbers ? throw new InvalidDataException($"charts: {name}.json lacks {string.Join(", ", numbers)}") : targets;
 }
+
+// Those that ran one after the other; gate.json is the last of them.
+List<List<JsonElement>> Gates() =>
+    [.. Enumerable.Range(1, int.MaxValue).Select(number => $"gate-{number}").TakeWhile(name => File.Exists(Path.Combine(results, name + ".json"))).Append("gate").Select(Gate)];
 
 string GateTable(IEnumerable<JsonElement> targets)
 {
@@ -100,13 +106,34 @@ string GateTable(IEnumerable<JsonElement> targets)
     return table.ToString();
 }
 
+// What was counted and is at its limit by design (dials at a time) is the same in each, and left out.
+string GatesTable(List<List<JsonElement>> gates)
+{
+    var table = new StringBuilder($"| target | limit | {string.Join(" | ", Enumerable.Range(1, gates.Count).Select(number => $"gate {number}"))} |\n|---|---|{string.Concat(gates.Select(_ => "---|"))}\n");
+    foreach (var target in gates[^1])
+    {
+        var values = gates.ConvertAll(gate => gate.Single(other => Text(other, "id") == Text(target, "id")));
+        var limit = Number(target, "limit");
+        if (values.Exists(value => Number(value, "value") != limit && Math.Abs(Number(value, "value") - limit) <= limit / 10))
+        {
+            table.Append(CultureInfo.InvariantCulture, $"| {Text(target, "id")} | {Limit(target)} {Text(target, "unit")} | {string.Join(" | ", values.Select(Measured))} |\n");
+        }
+    }
+
+    return $"{table}\n{string.Join(' ', gates.Select((gate, i) => $"Gate {i + 1}: {Verdict(gate)}"))}\n";
+}
+
+static string Verdict(List<JsonElement> gate)
+{
+    var missed = gate.Where(target => !target.GetProperty("pass").GetBoolean()).Select(target => Text(target, "id")).ToArray();
+    return missed.Length == 0 ? $"all {gate.Count} targets were reached." : $"{gate.Count - missed.Length} of {gate.Count} targets were reached; missed: {string.Join(", ", missed)}.";
+}
+
 // Whoever sees a part learns whether the rest is as good.
 string PartOfGate(string[] ids)
 {
-    var all = Gate();
-    var missed = all.Where(target => !target.GetProperty("pass").GetBoolean()).Select(target => Text(target, "id")).ToArray();
-    var verdict = missed.Length == 0 ? $"All {all.Count} targets of this gate were reached." : $"{all.Count - missed.Length} of the {all.Count} targets of this gate were reached; missed: {string.Join(", ", missed)}.";
-    return $"{GateTable(ids.Select(id => all.Single(target => Text(target, "id") == id)))}\n{verdict}\n";
+    var all = Gate("gate");
+    return $"{GateTable(ids.Select(id => all.Single(target => Text(target, "id") == id)))}\nOf this gate {Verdict(all)}\n";
 }
 
 // What decides is the median, unless it is the largest value or the end of an interval: then the median stands beside it.
