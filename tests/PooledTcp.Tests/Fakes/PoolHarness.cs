@@ -186,6 +186,36 @@ internal sealed class PoolHarness : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Lets fake time pass until the pool dials, and no further: a dial begins on the thread pool, and were time to pass
+    /// until it is seen there, a dial whose thread has to wait for its core would reach its connect timeout.
+    /// </summary>
+    /// <param name="step">What passes between two looks.</param>
+    /// <param name="maintain">Maintenance looks after each step, as its loop would.</param>
+    public async Task<FakeDial> NextDialAsync(TimeSpan step, bool maintain = false)
+    {
+        FakeDial? dial = null;
+        await UntilAsync(() =>
+        {
+            if (Connector.TryNext(out dial))
+            {
+                return true;
+            }
+
+            if (Now.Connecting == 0)
+            {
+                Time.Advance(step);
+                if (maintain)
+                {
+                    Maintain();
+                }
+            }
+
+            return false;
+        });
+        return dial!;
+    }
+
     /// <summary>Waits, without a clock, for something that other threads are about to do.</summary>
     public static async Task UntilAsync(Func<bool> condition, Func<string>? describe = null)
     {

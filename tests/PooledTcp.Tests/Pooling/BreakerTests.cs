@@ -173,12 +173,7 @@ public sealed class BreakerTests
         }
 
         await pool.UntilAsync(static now => now is { Waiting: 2, Connecting: 0 });
-        await PoolHarness.UntilAsync(() =>
-        {
-            pool.Time.Advance(TimeSpan.FromMilliseconds(10));
-            return pool.Now.Connecting == 1;
-        });
-        (await pool.Connector.NextAsync()).Open();
+        (await pool.NextDialAsync(TimeSpan.FromMilliseconds(10))).Open();
         await rents[3];
         (await pool.Connector.NextAsync()).Open();
         await rents[4];
@@ -245,18 +240,14 @@ public sealed class BreakerTests
         Task<TcpLease> rent = pool.RentAsync();
         for (int i = 0; i < 5; i++)
         {
-            (await pool.Connector.NextAsync()).Fail(new NoLocalPortException("none", inner: null));
+            (await pool.NextDialAsync(TimeSpan.FromMilliseconds(100))).Fail(new NoLocalPortException("none", inner: null));
             int failed = i + 1;
             await pool.UntilAsync(now => now.DialsFailed == failed);
-            await PoolHarness.UntilAsync(() =>
-            {
-                pool.Time.Advance(TimeSpan.FromMilliseconds(100));
-                return pool.Now.Connecting == 1;
-            });
         }
 
+        FakeDial last = await pool.NextDialAsync(TimeSpan.FromMilliseconds(100));
         Assert.Equal(BreakerState.Closed, pool.Now.BreakerState);
-        (await pool.Connector.NextAsync()).Open();
+        last.Open();
         await rent;
     }
 
@@ -276,13 +267,7 @@ public sealed class BreakerTests
         Assert.Equal(FailuresToOpen, pool.Connector.Dials);
 
         // The breaker's own timer asks maintenance, which need not wait for its next sweep. The dial's end may arm it late.
-        await PoolHarness.UntilAsync(() =>
-        {
-            pool.Time.Advance(TimeSpan.FromMilliseconds(100));
-            pool.Maintain();
-            return pool.Now.Connecting == 1;
-        });
-        (await pool.Connector.NextAsync()).Open();
+        (await pool.NextDialAsync(TimeSpan.FromMilliseconds(100), maintain: true)).Open();
         await pool.UntilAsync(static now => now.Idle == 1);
         pool.Maintain();
         (await pool.Connector.NextAsync()).Open();
@@ -336,12 +321,7 @@ public sealed class BreakerTests
         Task<TcpLease>[] rents = [.. Enumerable.Range(0, FailuresToOpen + Probes + 1).Select(_ => pool.RentAsync())];
         foreach (Task<TcpLease> rent in rents.SkipLast(1))
         {
-            await PoolHarness.UntilAsync(() =>
-            {
-                pool.Time.Advance(TimeSpan.FromMinutes(1));
-                return pool.Connector.Running == 1;
-            });
-            (await pool.Connector.NextAsync()).Fail(new IOException("refused"));
+            (await pool.NextDialAsync(TimeSpan.FromMinutes(1))).Fail(new IOException("refused"));
             await Assert.ThrowsAsync<EndpointUnavailableException>(() => rent);
         }
 
