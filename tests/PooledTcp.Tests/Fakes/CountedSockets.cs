@@ -12,7 +12,16 @@ internal sealed class CountedSockets
     private readonly List<Entry> _entries = [];
     private int _peak;
 
-    public int Peak => Volatile.Read(ref _peak);
+    public int Peak
+    {
+        get
+        {
+            lock (_entries)
+            {
+                return _peak;
+            }
+        }
+    }
 
     public int Now
     {
@@ -25,8 +34,14 @@ internal sealed class CountedSockets
         }
     }
 
-    /// <summary>Forgets the peak so far: the limit was lowered.</summary>
-    public void Restart() => Volatile.Write(ref _peak, 0);
+    /// <summary>Forgets the peak so far: the limit was lowered. Under the lock, or a dial that begins just now brings it back.</summary>
+    public void Restart()
+    {
+        lock (_entries)
+        {
+            _peak = 0;
+        }
+    }
 
     public IConnector Of(FakeConnector connector) => new Counting(connector, this);
 
